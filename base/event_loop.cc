@@ -19,20 +19,23 @@ absl::StatusOr<std::unique_ptr<EventLoop>> EventLoop::Create() {
   UniqueFd wakeup(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!wakeup.valid()) return ErrnoStatus("eventfd", "");
   epoll_event event = {.events = EPOLLIN, .data = {.fd = wakeup.get()}};
-  if (epoll_ctl(epoll.get(), EPOLL_CTL_ADD, wakeup.get(), &event) != 0) return ErrnoStatus("epoll_ctl", "eventfd");
+  if (epoll_ctl(epoll.get(), EPOLL_CTL_ADD, wakeup.get(), &event) != 0)
+    return ErrnoStatus("epoll_ctl", "eventfd");
   return std::unique_ptr<EventLoop>(new EventLoop(std::move(epoll), std::move(wakeup)));
 }
 
 absl::Status EventLoop::Add(int fd, uint32_t events, FdCallback callback) {
   epoll_event event = {.events = events, .data = {.fd = fd}};
-  if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0) return ErrnoStatus("epoll_ctl", absl::StrCat("fd ", fd));
+  if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0)
+    return ErrnoStatus("epoll_ctl", absl::StrCat("fd ", fd));
   watches_[fd] = std::make_shared<Watch>(Watch{fd, std::move(callback)});
   return absl::OkStatus();
 }
 
 absl::Status EventLoop::Modify(int fd, uint32_t events) {
   epoll_event event = {.events = events, .data = {.fd = fd}};
-  if (epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, fd, &event) != 0) return ErrnoStatus("epoll_ctl", absl::StrCat("fd ", fd));
+  if (epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, fd, &event) != 0)
+    return ErrnoStatus("epoll_ctl", absl::StrCat("fd ", fd));
   return absl::OkStatus();
 }
 
@@ -89,10 +92,12 @@ int EventLoop::RunTimersAndGetTimeoutMs() {
   }
   for (Timer& timer : due) timer.task();
   if (timers_.empty()) return -1;
-  const auto earliest = std::min_element(timers_.begin(), timers_.end(),
-                                         [](const Timer& a, const Timer& b) { return a.when < b.when; });
+  const auto earliest =
+      std::min_element(timers_.begin(), timers_.end(),
+                       [](const Timer& a, const Timer& b) { return a.when < b.when; });
   // Rounded up: waking a fraction early would only spin.
-  return static_cast<int>(std::max<int64_t>(0, absl::ToInt64Milliseconds(earliest->when - absl::Now())) + 1);
+  return static_cast<int>(
+      std::max<int64_t>(0, absl::ToInt64Milliseconds(earliest->when - absl::Now())) + 1);
 }
 
 void EventLoop::Run() {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // EventLoop: one thread's loop over epoll(7).
 //
-// The loop belongs to the thread that calls Run(); every method but Post() and Quit() is for that thread (or before
-// Run()). Callbacks run on that thread and may add and remove watches, their own too. An idle loop wakes for nothing.
+// The loop belongs to the thread that calls Run(); every method but Post() and Quit() is for that
+// thread (or before Run()). Callbacks run on that thread and may add and remove watches, their own
+// too. An idle loop wakes for nothing.
 #ifndef HEARTH_BASE_EVENT_LOOP_H_
 #define HEARTH_BASE_EVENT_LOOP_H_
 
@@ -31,14 +32,16 @@ class EventLoop {
   EventLoop(const EventLoop&) = delete;
   EventLoop& operator=(const EventLoop&) = delete;
 
-  // Watches `fd` (which the caller owns and keeps open until Remove()) for `events`, level-triggered. One watch an fd.
+  // Watches `fd` (which the caller owns and keeps open until Remove()) for `events`,
+  // level-triggered. One watch an fd.
   absl::Status Add(int fd, uint32_t events, FdCallback callback);
   // Changes the events of a watch; 0 keeps only EPOLLHUP and EPOLLERR.
   absl::Status Modify(int fd, uint32_t events);
   // After this the callback does not run again, not even for events already taken from the kernel.
   void Remove(int fd);
 
-  // Runs `task` once on the loop's thread, in the order of the calls. Any thread; also before Run().
+  // Runs `task` once on the loop's thread, in the order of the calls. Any thread; also before
+  // Run().
   void Post(Task task) ABSL_LOCKS_EXCLUDED(mutex_);
   // Runs `task` once, `delay` from now. Loop thread. Returns an id for Cancel().
   uint64_t PostDelayed(absl::Duration delay, Task task);
@@ -60,7 +63,8 @@ class EventLoop {
     Task task;
   };
 
-  EventLoop(UniqueFd epoll, UniqueFd wakeup) : epoll_(std::move(epoll)), wakeup_(std::move(wakeup)) {}
+  EventLoop(UniqueFd epoll, UniqueFd wakeup)
+      : epoll_(std::move(epoll)), wakeup_(std::move(wakeup)) {}
   void RunPosted() ABSL_LOCKS_EXCLUDED(mutex_);
   int RunTimersAndGetTimeoutMs();
 

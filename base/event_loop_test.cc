@@ -29,10 +29,13 @@ class EventLoopTest : public testing::Test {
 
 TEST_F(EventLoopTest, CallsBackWhenReadable) {
   uint32_t seen = 0;
-  ASSERT_TRUE(loop_->Add(read_end_.get(), EPOLLIN, [&](uint32_t events) {
-                       seen = events;
-                       loop_->Quit();
-                     }).ok());
+  ASSERT_TRUE(loop_
+                  ->Add(read_end_.get(), EPOLLIN,
+                        [&](uint32_t events) {
+                          seen = events;
+                          loop_->Quit();
+                        })
+                  .ok());
   WriteByte();
   loop_->Run();
   EXPECT_TRUE(seen & EPOLLIN);
@@ -40,11 +43,14 @@ TEST_F(EventLoopTest, CallsBackWhenReadable) {
 
 TEST_F(EventLoopTest, CallbackMayRemoveItself) {
   int calls = 0;
-  ASSERT_TRUE(loop_->Add(read_end_.get(), EPOLLIN, [&](uint32_t) {
-                       ++calls;
-                       loop_->Remove(read_end_.get());
-                       loop_->Post([&] { loop_->Quit(); });
-                     }).ok());
+  ASSERT_TRUE(loop_
+                  ->Add(read_end_.get(), EPOLLIN,
+                        [&](uint32_t) {
+                          ++calls;
+                          loop_->Remove(read_end_.get());
+                          loop_->Post([&] { loop_->Quit(); });
+                        })
+                  .ok());
   WriteByte();
   loop_->Run();
   EXPECT_EQ(calls, 1);

@@ -21,7 +21,8 @@ absl::StatusOr<UniqueFd> Open(const std::string& path, int flags, int mode) {
 absl::StatusOr<uint64_t> RegularFileSize(int fd, absl::string_view path) {
   struct stat st;
   if (fstat(fd, &st) != 0) return ErrnoStatus("fstat", path);
-  if (!S_ISREG(st.st_mode)) return absl::InvalidArgumentError(absl::StrCat(path, " is not a regular file"));
+  if (!S_ISREG(st.st_mode))
+    return absl::InvalidArgumentError(absl::StrCat(path, " is not a regular file"));
   return static_cast<uint64_t>(st.st_size);
 }
 
@@ -35,7 +36,8 @@ absl::StatusOr<std::string> ReadFile(const std::string& path, size_t max_bytes) 
     if (n < 0) return ErrnoStatus("read", path);
     if (n == 0) return content;
     if (content.size() + static_cast<size_t>(n) > max_bytes) {
-      return absl::ResourceExhaustedError(absl::StrCat(path, " is larger than the ", max_bytes, " bytes allowed"));
+      return absl::ResourceExhaustedError(
+          absl::StrCat(path, " is larger than the ", max_bytes, " bytes allowed"));
     }
     content.append(buffer, static_cast<size_t>(n));
   }

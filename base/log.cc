@@ -117,7 +117,8 @@ void WriteLog(LogLevel level, const char* file, int line, absl::string_view mess
   out += "] ";
   AppendEscaped(out, message);
   out += '\n';
-  // One write a line, so that lines of several threads do not mix (O_APPEND, or a pipe below PIPE_BUF).
+  // One write a line, so that lines of several threads do not mix (O_APPEND, or a pipe below
+  // PIPE_BUF).
   if (write(g_fd.load(), out.data(), out.size()) != static_cast<ssize_t>(out.size())) {
     g_lost_lines.fetch_add(1, std::memory_order_relaxed);
   }

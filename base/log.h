@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The process's log: one line an event, Firecracker's line format, to standard error or a file or FIFO.
+// The process's log: one line an event, Firecracker's line format, to standard error or a file or
+// FIFO.
 //
-// Line: "2026-11-21T10:00:00.123456789 [id:thread:LEVEL:file:line] message"; level and origin only where asked for.
-// Any thread may log. A write never blocks: a full pipe loses the line and counts it (lost_lines()). A message is
-// logged once, where the error stops; lines break never: control characters in a message are escaped.
+// Line: "2026-11-21T10:00:00.123456789 [id:thread:LEVEL:file:line] message"; level and origin only
+// where asked for. Any thread may log. A write never blocks: a full pipe loses the line and counts
+// it (lost_lines()). A message is logged once, where the error stops; lines break never: control
+// characters in a message are escaped.
 #ifndef HEARTH_BASE_LOG_H_
 #define HEARTH_BASE_LOG_H_
 
@@ -44,17 +46,19 @@ extern std::atomic<LogLevel> g_level;
 void WriteLog(LogLevel level, const char* file, int line, absl::string_view message);
 }  // namespace internal
 
-inline bool LogEnabled(LogLevel level) { return level <= internal::g_level.load(std::memory_order_relaxed); }
+inline bool LogEnabled(LogLevel level) {
+  return level <= internal::g_level.load(std::memory_order_relaxed);
+}
 
 }  // namespace hearth::base
 
 // HEARTH_LOG(kInfo, "loaded ", path): the parts are only evaluated when the level is on.
-#define HEARTH_LOG(level, ...)                                                                                   \
-  do {                                                                                                           \
-    if (::hearth::base::LogEnabled(::hearth::base::LogLevel::level)) {                                           \
-      ::hearth::base::internal::WriteLog(::hearth::base::LogLevel::level, __FILE__, __LINE__,                    \
-                                         absl::StrCat(__VA_ARGS__));                                             \
-    }                                                                                                            \
+#define HEARTH_LOG(level, ...)                                                                \
+  do {                                                                                        \
+    if (::hearth::base::LogEnabled(::hearth::base::LogLevel::level)) {                        \
+      ::hearth::base::internal::WriteLog(::hearth::base::LogLevel::level, __FILE__, __LINE__, \
+                                         absl::StrCat(__VA_ARGS__));                          \
+    }                                                                                         \
   } while (false)
 
 #endif  // HEARTH_BASE_LOG_H_

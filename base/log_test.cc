@@ -29,7 +29,8 @@ TEST(Log, WritesOneEscapedLineWithLevelAndOrigin) {
   const std::string path = testing::TempDir() + "/log_test.log";
   unlink(path.c_str());
   ASSERT_TRUE(SetLogPath(path).ok());
-  SetLogOptions({.instance_id = "vm1", .level = LogLevel::kInfo, .show_level = true, .show_origin = true});
+  SetLogOptions(
+      {.instance_id = "vm1", .level = LogLevel::kInfo, .show_level = true, .show_origin = true});
   HEARTH_LOG(kInfo, "two\nlines ", 7);
   HEARTH_LOG(kDebug, "not this");
   const std::string text = Slurp(path);

@@ -8,13 +8,17 @@
 
 namespace hearth::base {
 
-absl::Status ErrnoStatus(absl::string_view call, absl::string_view object, int errno_value, absl::string_view hint) {
-  return absl::Status(absl::ErrnoToStatusCode(errno_value),
-                      absl::StrCat(call, object.empty() ? "" : " ", object, ": ",
-                                   std::generic_category().message(errno_value), hint.empty() ? "" : "; ", hint));
+absl::Status ErrnoStatus(absl::string_view call, absl::string_view object, int errno_value,
+                         absl::string_view hint) {
+  return absl::Status(
+      absl::ErrnoToStatusCode(errno_value),
+      absl::StrCat(call, object.empty() ? "" : " ", object, ": ",
+                   std::generic_category().message(errno_value), hint.empty() ? "" : "; ", hint));
 }
 
-absl::Status ErrnoStatus(absl::string_view call, absl::string_view object) { return ErrnoStatus(call, object, errno); }
+absl::Status ErrnoStatus(absl::string_view call, absl::string_view object) {
+  return ErrnoStatus(call, object, errno);
+}
 
 absl::Status Annotate(absl::Status status, absl::string_view prefix) {
   if (status.ok()) return status;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// main() of a fuzz target outside --config=fuzz: replays the files named on the command line, and the empty input.
+// main() of a fuzz target outside --config=fuzz: replays the files named on the command line, and
+// the empty input.
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -18,7 +19,8 @@ int main(int argc, char** argv) {
       std::fprintf(stderr, "fuzz_replay: cannot open %s\n", argv[i]);
       return 1;
     }
-    const std::vector<char> bytes((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+    const std::vector<char> bytes((std::istreambuf_iterator<char>(file)),
+                                  std::istreambuf_iterator<char>());
     LLVMFuzzerTestOneInput(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
   }
   std::printf("replayed %d inputs\n", argc);

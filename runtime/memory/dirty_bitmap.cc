@@ -18,7 +18,8 @@ void DirtyBitmap::Mark(uint64_t offset_bytes, uint64_t size_bytes) {
     std::atomic<uint64_t>& word = words_[page / 64];
     const uint64_t bit = 1ull << (page % 64);
     // Most writes hit a page that is dirty already: a load is cheaper than a locked or.
-    if (!(word.load(std::memory_order_relaxed) & bit)) word.fetch_or(bit, std::memory_order_relaxed);
+    if (!(word.load(std::memory_order_relaxed) & bit))
+      word.fetch_or(bit, std::memory_order_relaxed);
   }
 }
 
@@ -28,7 +29,8 @@ bool DirtyBitmap::IsDirty(uint64_t page) const {
 
 std::vector<uint64_t> DirtyBitmap::TakeAndClear() {
   std::vector<uint64_t> taken(WordCount(pages_));
-  for (uint64_t i = 0; i < taken.size(); ++i) taken[i] = words_[i].exchange(0, std::memory_order_relaxed);
+  for (uint64_t i = 0; i < taken.size(); ++i)
+    taken[i] = words_[i].exchange(0, std::memory_order_relaxed);
   return taken;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// GuestAddress: a guest-physical address (GPA), a type of its own so that it cannot be taken for a host pointer or a
-// size. Arithmetic that could wrap is CheckedAdd().
+// GuestAddress: a guest-physical address (GPA), a type of its own so that it cannot be taken for a
+// host pointer or a size. Arithmetic that could wrap is CheckedAdd().
 #ifndef HEARTH_RUNTIME_MEMORY_GUEST_ADDRESS_H_
 #define HEARTH_RUNTIME_MEMORY_GUEST_ADDRESS_H_
 
@@ -39,7 +39,9 @@ class GuestAddress {
 inline constexpr uint64_t kPageSize = 4096;
 inline constexpr uint64_t kHugePageSize = 2u << 20;
 
-constexpr uint64_t AlignDown(uint64_t value, uint64_t alignment) { return value & ~(alignment - 1); }
+constexpr uint64_t AlignDown(uint64_t value, uint64_t alignment) {
+  return value & ~(alignment - 1);
+}
 constexpr uint64_t AlignUp(uint64_t value, uint64_t alignment) {
   return AlignDown(value + alignment - 1, alignment);
 }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // GuestMemory: the guest's RAM, mapped into this process.
 //
-// RAM starts at guest-physical 0. What does not fit under the 32-bit MMIO hole [0xd0000000, 4 GiB) goes on at 4 GiB.
-// The regions are fixed at creation. Pages come from anonymous memory, or from a memfd that can be shared with another
-// process, in 4 KiB, transparent huge or hugetlbfs 2 MiB pages; nothing is touched, so nothing is paid, until the guest
-// or the VMM writes.
-// Thread-safe: all methods may be called by any thread once Create() returned, but MapFilePrivate() only before vCPUs run.
+// RAM starts at guest-physical 0. What does not fit under the 32-bit MMIO hole [0xd0000000, 4 GiB)
+// goes on at 4 GiB. The regions are fixed at creation. Pages come from anonymous memory, or from a
+// memfd that can be shared with another process, in 4 KiB, transparent huge or hugetlbfs 2 MiB
+// pages; nothing is touched, so nothing is paid, until the guest or the VMM writes. Thread-safe:
+// all methods may be called by any thread once Create() returned, but MapFilePrivate() only before
+// vCPUs run.
 #ifndef HEARTH_RUNTIME_MEMORY_GUEST_MEMORY_H_
 #define HEARTH_RUNTIME_MEMORY_GUEST_MEMORY_H_
 
@@ -61,20 +62,23 @@ class GuestMemory {
   // nullptr unless track_dirty.
   DirtyBitmap* dirty_bitmap() const { return dirty_.get(); }
 
-  // The slice of [start, start + size), which must lie within one region. No allocation: for the I/O path.
+  // The slice of [start, start + size), which must lie within one region. No allocation: for the
+  // I/O path.
   std::optional<GuestSlice> Slice(GuestAddress start, uint64_t size_bytes) const;
   // The same for set-up code: the error names `what` and the range.
-  absl::StatusOr<GuestSlice> SliceFor(absl::string_view what, GuestAddress start, uint64_t size_bytes) const;
+  absl::StatusOr<GuestSlice> SliceFor(absl::string_view what, GuestAddress start,
+                                      uint64_t size_bytes) const;
 
   // Copies `data` to `start`.
   absl::Status Write(absl::string_view what, GuestAddress start, absl::string_view data);
 
-  // Maps `size_bytes` of the file at `file_offset` privately over guest memory at `start`: pages stay shared with the page
-  // cache until somebody writes to them, and nothing is copied. `start` and `file_offset` must be page-aligned; the bytes
-  // of the last page past size_bytes are zeroed. Refused (FailedPrecondition) where only a copy will do: memfd or hugetlbfs
-  // backing, or bad alignment. `fd` may be closed afterwards. The file must not shrink while the VM lives (SIGBUS).
-  absl::Status MapFilePrivate(absl::string_view what, int fd, uint64_t file_offset, uint64_t size_bytes,
-                              GuestAddress start);
+  // Maps `size_bytes` of the file at `file_offset` privately over guest memory at `start`: pages
+  // stay shared with the page cache until somebody writes to them, and nothing is copied. `start`
+  // and `file_offset` must be page-aligned; the bytes of the last page past size_bytes are zeroed.
+  // Refused (FailedPrecondition) where only a copy will do: memfd or hugetlbfs backing, or bad
+  // alignment. `fd` may be closed afterwards. The file must not shrink while the VM lives (SIGBUS).
+  absl::Status MapFilePrivate(absl::string_view what, int fd, uint64_t file_offset,
+                              uint64_t size_bytes, GuestAddress start);
 
  private:
   GuestMemory(const Options& options) : options_(options) {}

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Random slices, subslices, loads, stores and file mappings: nothing outside the memory may be touched (ASan watches).
+// Random slices, subslices, loads, stores and file mappings: nothing outside the memory may be
+// touched (ASan watches).
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -37,21 +38,34 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       step.offset %= 0x1100;
     }
     const auto slice = (*memory)->Slice(hearth::GuestAddress(step.address), step.size);
-    HEARTH_CHECK(slice.has_value() == (step.address <= (1u << 20) && step.size <= (1u << 20) - step.address));
+    HEARTH_CHECK(slice.has_value() ==
+                 (step.address <= (1u << 20) && step.size <= (1u << 20) - step.address));
     if (!slice) continue;
     uint8_t buffer[64] = {};
     switch (step.operation & 7) {
-      case 0: (void)slice->Load<uint64_t>(step.offset); break;
-      case 1: (void)slice->Store<uint32_t>(step.offset, 7); break;
-      case 2: (void)slice->CopyOut(step.offset, buffer, sizeof(buffer)); break;
-      case 3: (void)slice->CopyIn(step.offset, buffer, sizeof(buffer)); break;
-      case 4: (void)slice->Fill(step.offset, 1, step.size / 2); break;
+      case 0:
+        (void)slice->Load<uint64_t>(step.offset);
+        break;
+      case 1:
+        (void)slice->Store<uint32_t>(step.offset, 7);
+        break;
+      case 2:
+        (void)slice->CopyOut(step.offset, buffer, sizeof(buffer));
+        break;
+      case 3:
+        (void)slice->CopyIn(step.offset, buffer, sizeof(buffer));
+        break;
+      case 4:
+        (void)slice->Fill(step.offset, 1, step.size / 2);
+        break;
       case 5:
-        if (const auto sub = slice->Subslice(step.offset, step.size / 2)) (void)sub->Load<uint16_t>(step.size / 4);
+        if (const auto sub = slice->Subslice(step.offset, step.size / 2))
+          (void)sub->Load<uint16_t>(step.size / 4);
         break;
       default:
         if (step.offset + step.size <= (64 << 10) && step.offset < (64 << 10)) {
-          (void)(*memory)->MapFilePrivate("fuzz", file, step.offset, step.size, hearth::GuestAddress(step.address));
+          (void)(*memory)->MapFilePrivate("fuzz", file, step.offset, step.size,
+                                          hearth::GuestAddress(step.address));
         }
     }
   }

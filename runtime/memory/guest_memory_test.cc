@@ -55,7 +55,8 @@ TEST(GuestMemory, LargeMemoryGoesAroundTheMmioHole) {
 TEST(GuestMemory, RefusesBadSizesWithTheRemedy) {
   EXPECT_FALSE(GuestMemory::Create({.size_bytes = 0}).ok());
   EXPECT_FALSE(GuestMemory::Create({.size_bytes = 4095}).ok());
-  EXPECT_FALSE(GuestMemory::Create({.size_bytes = kMib, .pages = GuestMemory::Pages::kHugetlb2M}).ok());
+  EXPECT_FALSE(
+      GuestMemory::Create({.size_bytes = kMib, .pages = GuestMemory::Pages::kHugetlb2M}).ok());
   const absl::Status status = GuestMemory::Create({.size_bytes = 1ull << 50}).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
   EXPECT_NE(status.message().find("lower mem_size_mib"), absl::string_view::npos);
@@ -106,14 +107,18 @@ TEST(GuestMemory, MapsAFileWithoutCopyingAndKeepsItPrivate) {
 TEST(GuestMemory, RefusesMappingsThatOnlyACopyCanServe) {
   const int fd = FileWith(std::string(8192, 'a'));
   const auto memory = Make({.size_bytes = kMib});
-  EXPECT_EQ(memory->MapFilePrivate("k", fd, 1, 4096, GuestAddress(0)).code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_EQ(memory->MapFilePrivate("k", fd, 0, 4096, GuestAddress(1)).code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(memory->MapFilePrivate("k", fd, 1, 4096, GuestAddress(0)).code(),
+            absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(memory->MapFilePrivate("k", fd, 0, 4096, GuestAddress(1)).code(),
+            absl::StatusCode::kFailedPrecondition);
   EXPECT_EQ(memory->MapFilePrivate("k", fd, 0, 8192, GuestAddress(kMib - 4096)).code(),
             absl::StatusCode::kOutOfRange);
   EXPECT_FALSE(memory->MapFilePrivate("k", -1, 0, 4096, GuestAddress(0)).ok());
-  EXPECT_EQ(memory->Slice(GuestAddress(0), 8)->Load<uint64_t>(0), 0u) << "memory survives a failed mapping";
+  EXPECT_EQ(memory->Slice(GuestAddress(0), 8)->Load<uint64_t>(0), 0u)
+      << "memory survives a failed mapping";
   const auto shared = Make({.size_bytes = kMib, .backing = GuestMemory::Backing::kMemfd});
-  EXPECT_EQ(shared->MapFilePrivate("k", fd, 0, 4096, GuestAddress(0)).code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(shared->MapFilePrivate("k", fd, 0, 4096, GuestAddress(0)).code(),
+            absl::StatusCode::kFailedPrecondition);
   close(fd);
 }
 
@@ -121,9 +126,11 @@ TEST(GuestMemory, HugePagesAreAlignedOrRefusedClearly) {
   const auto memory = Make({.size_bytes = 4 * kMib, .pages = GuestMemory::Pages::kTransparentHuge});
   ASSERT_NE(memory, nullptr);
   EXPECT_EQ(reinterpret_cast<uintptr_t>(memory->regions()[0].hva) % kHugePageSize, 0u);
-  const auto hugetlb = GuestMemory::Create({.size_bytes = 4 * kMib, .pages = GuestMemory::Pages::kHugetlb2M});
+  const auto hugetlb =
+      GuestMemory::Create({.size_bytes = 4 * kMib, .pages = GuestMemory::Pages::kHugetlb2M});
   if (!hugetlb.ok()) {
-    EXPECT_NE(hugetlb.status().message().find("nr_hugepages"), absl::string_view::npos) << hugetlb.status();
+    EXPECT_NE(hugetlb.status().message().find("nr_hugepages"), absl::string_view::npos)
+        << hugetlb.status();
   } else {
     EXPECT_TRUE((*hugetlb)->Write("x", GuestAddress(3 * kMib), "x").ok());
   }

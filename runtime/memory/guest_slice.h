@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // GuestSlice: a checked piece of guest memory that may change under us at any time.
 //
-// The guest's vCPUs run while the VMM reads, so nothing behind a slice is ever a C++ object: values are copied in and
-// copied out, scalars with one volatile access each, so that a value that was checked is the value that is used.
-// A slice does not own: it lives no longer than its GuestMemory. Copies are cheap. Any thread.
-// Offsets and sizes are in bytes from the start of the slice; an access that does not fit returns false (or nullopt)
-// and touches nothing.
+// The guest's vCPUs run while the VMM reads, so nothing behind a slice is ever a C++ object: values
+// are copied in and copied out, scalars with one volatile access each, so that a value that was
+// checked is the value that is used. A slice does not own: it lives no longer than its GuestMemory.
+// Copies are cheap. Any thread. Offsets and sizes are in bytes from the start of the slice; an
+// access that does not fit returns false (or nullopt) and touches nothing.
 #ifndef HEARTH_RUNTIME_MEMORY_GUEST_SLICE_H_
 #define HEARTH_RUNTIME_MEMORY_GUEST_SLICE_H_
 
@@ -50,11 +50,11 @@ class GuestSlice {
     return true;
   }
 
-  // One access of the scalar's size where it is naturally aligned in the host's address space. Little endian, as virtio
-  // and the boot protocols have it.
+  // One access of the scalar's size where it is naturally aligned in the host's address space.
+  // Little endian, as virtio and the boot protocols have it.
   template <typename T>
-    requires std::is_integral_v<T>
-  std::optional<T> Load(uint64_t offset) const {
+  requires std::is_integral_v<T> std::optional<T> Load(uint64_t offset)
+  const {
     if (!Fits(offset, sizeof(T))) return std::nullopt;
     if (reinterpret_cast<uintptr_t>(hva_ + offset) % alignof(T) == 0) {
       return *reinterpret_cast<const volatile T*>(hva_ + offset);
@@ -64,7 +64,7 @@ class GuestSlice {
     return value;
   }
   template <typename T>
-    requires std::is_integral_v<T>
+  requires std::is_integral_v<T>
   [[nodiscard]] bool Store(uint64_t offset, T value) const {
     if (!Fits(offset, sizeof(T))) return false;
     if (reinterpret_cast<uintptr_t>(hva_ + offset) % alignof(T) == 0) {
@@ -76,8 +76,8 @@ class GuestSlice {
     return true;
   }
 
-  // For system calls that fill or drain guest memory themselves (readv, io_uring). After the kernel wrote into it, the
-  // caller says so with MarkDirty().
+  // For system calls that fill or drain guest memory themselves (readv, io_uring). After the kernel
+  // wrote into it, the caller says so with MarkDirty().
   iovec AsIovec() const { return {hva_, static_cast<size_t>(size_)}; }
   void MarkDirty(uint64_t offset, uint64_t size) const {
     if (dirty_ != nullptr) dirty_->Mark(dirty_offset_ + offset, size);
@@ -87,7 +87,9 @@ class GuestSlice {
   friend class GuestMemory;
   GuestSlice(uint8_t* hva, uint64_t size, DirtyBitmap* dirty, uint64_t dirty_offset)
       : hva_(hva), size_(size), dirty_(dirty), dirty_offset_(dirty_offset) {}
-  bool Fits(uint64_t offset, uint64_t size) const { return offset <= size_ && size <= size_ - offset; }
+  bool Fits(uint64_t offset, uint64_t size) const {
+    return offset <= size_ && size <= size_ - offset;
+  }
 
   uint8_t* hva_ = nullptr;
   uint64_t size_ = 0;
