@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// KvmIoctlsFake: a scripted kernel. A request without a script succeeds with 0; the capabilities
-// that Hearth needs are there.
+// KvmIoctlsFake: a scripted kernel. Any thread may call it once the scripts are set. A request
+// without a script succeeds with 0; the capabilities that Hearth needs are there.
 #ifndef HEARTH_RUNTIME_HYPERVISOR_KVM_IOCTLS_FAKE_H_
 #define HEARTH_RUNTIME_HYPERVISOR_KVM_IOCTLS_FAKE_H_
 
@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/synchronization/mutex.h"
 #include "runtime/hypervisor/kvm_ioctls.h"
 
 namespace hearth {
@@ -36,14 +37,19 @@ class KvmIoctlsFake : public KvmIoctls {
   void On(unsigned long request, Handler handler) { handlers_[request] = std::move(handler); }
 
   int Open(const std::string&) override { return open_result < 0 ? open_result : NewFd(); }
-  int Ioctl(int, unsigned long request, void* arg) override {
-    requests.push_back(request);
+  int Ioctl(int fd, unsigned long request, void* arg) override {
+    if (request == KVM_RUN) return on_run ? on_run(Run(fd)) : 0;
+    {
+      absl::MutexLock lock(&mutex_);
+      requests.push_back(request);
+    }
     const auto it = handlers_.find(request);
     return it == handlers_.end() ? 0 : it->second(arg);
   }
-  void* MapRun(int, size_t size) override {
-    runs_.push_back(std::make_unique<uint8_t[]>(size));
-    return runs_.back().get();
+  void* MapRun(int fd, size_t size) override {
+    absl::MutexLock lock(&mutex_);
+    runs_[fd] = std::make_unique<uint64_t[]>(size / sizeof(uint64_t));
+    return runs_[fd].get();
   }
   void UnmapRun(void*, size_t) override {}
 
@@ -51,12 +57,20 @@ class KvmIoctlsFake : public KvmIoctls {
   static int NewFd() { return open("/dev/null", O_RDWR | O_CLOEXEC); }
 
   int open_result = 0;
-  std::map<int, int> capabilities;  // others answer 1
-  std::vector<unsigned long> requests;
+  std::map<int, int> capabilities;      // others answer 1
+  std::vector<unsigned long> requests;  // but KVM_RUN
+  // KVM_RUN, on the vCPU's thread.
+  std::function<int(kvm_run& run)> on_run;
 
  private:
+  kvm_run& Run(int fd) {
+    absl::MutexLock lock(&mutex_);
+    return *reinterpret_cast<kvm_run*>(runs_.at(fd).get());
+  }
+
   std::map<unsigned long, Handler> handlers_;
-  std::vector<std::unique_ptr<uint8_t[]>> runs_;
+  absl::Mutex mutex_;
+  std::map<int, std::unique_ptr<uint64_t[]>> runs_;  // by vCPU descriptor
 };
 
 }  // namespace hearth
