@@ -2,6 +2,11 @@
 
 COPTS = ["-Wno-missing-field-initializers"]
 
+TSAN_DEPS = select({
+    "//build:tsan": ["//build:tsan_absl_mutex"],
+    "//conditions:default": [],
+})
+
 def hearth_library(name, **kwargs):
     """A cc_library with the house's warnings."""
     native.cc_library(name = name, copts = COPTS + kwargs.pop("copts", []), **kwargs)
@@ -23,7 +28,7 @@ def hearth_test(name, deps = [], **kwargs):
     native.cc_test(
         name = name,
         copts = COPTS + kwargs.pop("copts", []),
-        deps = deps + ["@system//:gtest_main"],
+        deps = deps + ["@system//:gtest_main"] + TSAN_DEPS,
         size = kwargs.pop("size", "small"),
         **kwargs
     )
@@ -50,7 +55,7 @@ def hearth_fuzz_test(name, srcs, deps = [], corpus = [], **kwargs):
         deps = deps + select({
             "//build:fuzz": [],
             "//conditions:default": ["//build:fuzz_replay"],
-        }),
+        }) + TSAN_DEPS,
         size = "small",
         tags = kwargs.pop("tags", []) + ["fuzz"],
         **kwargs
