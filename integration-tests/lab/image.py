@@ -101,9 +101,11 @@ class Image:
 
 
 def _base_files():
-    supervise = common.compile_c(os.path.join(common.LAB, "host", "supervise.c"), common.HOSTED, "supervise")
-    return {"bin/busybox": common.BUSYBOX, "sbin/lab-init": os.path.join(common.LAB, "host", "lab-init"),
-            "sbin/lab-supervise": supervise}
+    host = os.path.join(common.LAB, "host")
+    files = {"bin/busybox": common.BUSYBOX, "sbin/lab-init": os.path.join(host, "lab-init")}
+    for name in ("supervise", "stamp"):
+        files[f"sbin/lab-{name}"] = common.compile_c(os.path.join(host, f"{name}.c"), common.HOSTED, name)
+    return files
 
 
 def _fill(tar, contents, links):
