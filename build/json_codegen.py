@@ -192,7 +192,7 @@ def quoted(text):
 
 
 def schema_name(message):
-    return f"k{message.name.replace('.', '')}Schema"
+    return f"k{message.cpp_name}Schema"
 
 
 def qualified(full_name, schemas):

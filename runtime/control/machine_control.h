@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// MachineControl: what the API's nouns can ask of the machine. The VMM implements it; tests fake it.
+// MachineControl: what the API's nouns can ask of the machine. The VMM implements it; tests fake
+// it.
 //
-// Every method runs on the main (VMM) thread and finishes what it names before it returns. A failed method leaves the
-// machine as it was.
+// Every method runs on the main (VMM) thread and finishes what it names before it returns. A failed
+// method leaves the machine as it was.
 #ifndef HEARTH_RUNTIME_CONTROL_MACHINE_CONTROL_H_
 #define HEARTH_RUNTIME_CONTROL_MACHINE_CONTROL_H_
 
@@ -16,8 +17,9 @@ class MachineControl {
 
   virtual ~MachineControl() = default;
   virtual State state() const = 0;
-  // Builds the machine from the configuration that the nouns hold and lets its vCPUs run. FailedPrecondition unless
-  // kNotStarted; after another error a corrected configuration may be started.
+  // Builds the machine from the configuration that the nouns hold and lets its vCPUs run.
+  // FailedPrecondition unless kNotStarted; after another error a corrected configuration may be
+  // started.
   virtual absl::Status Start() = 0;
   // OK and no effect when already there. FailedPrecondition while kNotStarted.
   virtual absl::Status Pause() = 0;

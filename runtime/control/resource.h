@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Resource: one noun of the REST API, such as /machine-config.
 //
-// The API server parses HTTP and JSON on the api thread and hands a checked proto message over to the main thread, where
-// Handle() runs. So a resource knows neither HTTP nor JSON, and the server knows no noun: it finds a resource by path and
-// a verb by method, and refuses what the verb's table row does not allow.
+// The API server parses HTTP and JSON on the api thread and hands a checked proto message over to
+// the main thread, where Handle() runs. So a resource knows neither HTTP nor JSON, and the server
+// knows no noun: it finds a resource by path and a verb by method, and refuses what the verb's
+// table row does not allow.
 #ifndef HEARTH_RUNTIME_CONTROL_RESOURCE_H_
 #define HEARTH_RUNTIME_CONTROL_RESOURCE_H_
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -42,10 +44,12 @@ struct Call {
   const google::protobuf::MessageLite* body;
 };
 
-// 200 with `body`, or 204 where there is none.
+// 200 with `body`, or with `json` as it stands; 204 where there is neither.
 struct Reply {
   std::unique_ptr<google::protobuf::MessageLite> body;
   const json::Schema* schema = nullptr;
+  // For a reply that no one message describes, such as the configuration of all nouns.
+  std::string json = {};
 };
 
 class Resource {
@@ -56,10 +60,12 @@ class Resource {
   // The key of this noun in --config-file and in GET /vm/config, "" where it has none.
   virtual absl::string_view config_key() const { return ""; }
   virtual absl::Span<const Verb> verbs() const = 0;
-  // Main thread. All or nothing: an error leaves everything as it was and becomes a 400 with its message.
+  // Main thread. All or nothing: an error leaves everything as it was and becomes a 400 with its
+  // message.
   virtual absl::StatusOr<Reply> Handle(const Call& call) = 0;
-  // The noun's configuration for GET /vm/config; an empty Reply where it is not configured.
-  virtual Reply Config() const { return {}; }
+  // The noun's configuration for GET /vm/config, in the form that its PUT takes: nothing where it
+  // is not configured; for a family of nouns, one reply for each member.
+  virtual std::vector<Reply> Config() const { return {}; }
 };
 
 }  // namespace hearth
