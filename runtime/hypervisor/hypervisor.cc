@@ -2,13 +2,11 @@
 #include "runtime/hypervisor/hypervisor.h"
 
 #include <cerrno>
-#include <cstddef>
-#include <cstring>
-#include <memory>
 #include <utility>
 
 #include "absl/strings/str_join.h"
 #include "base/status_macros.h"
+#include "runtime/hypervisor/kvm_list.h"
 
 namespace hearth {
 namespace {
@@ -97,15 +95,11 @@ absl::StatusOr<std::vector<kvm_cpuid_entry2>> Hypervisor::SupportedCpuid() const
   // E2BIG says "more room": KVM has some 50 to 100 entries today. 4096 would be no CPU that we
   // know.
   for (uint32_t room = 128; room <= 4096; room *= 2) {
-    std::vector<uint64_t> storage((sizeof(kvm_cpuid2) + room * sizeof(kvm_cpuid_entry2) + 7) / 8);
-    auto* const cpuid = reinterpret_cast<kvm_cpuid2*>(storage.data());
-    cpuid->nent = room;
-    const int result = ioctls_->Ioctl(fd_.get(), KVM_GET_SUPPORTED_CPUID, cpuid);
+    KvmList<kvm_cpuid_entry2> list(room);
+    const int result = ioctls_->Ioctl(fd_.get(), kKvmGetSupportedCpuid, list.arg());
     if (result == -E2BIG) continue;
     if (result < 0) return base::ErrnoStatus("ioctl KVM_GET_SUPPORTED_CPUID", node_, -result);
-    if (cpuid->nent > room)
-      return absl::InternalError(absl::StrCat(node_, ": KVM_GET_SUPPORTED_CPUID overran"));
-    return std::vector<kvm_cpuid_entry2>(cpuid->entries, cpuid->entries + cpuid->nent);
+    return list.Entries();
   }
   return absl::InternalError(
       absl::StrCat(node_, ": KVM_GET_SUPPORTED_CPUID wants more than 4096 entries"));

@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "runtime/hypervisor/kvm_ioctls_fake.h"
+#include "runtime/hypervisor/kvm_list.h"
 
 namespace hearth {
 namespace {
@@ -47,12 +48,15 @@ TEST_F(HypervisorTest, NamesEveryMissingCapability) {
 
 TEST_F(HypervisorTest, GrowsTheCpuidListUntilItFits) {
   std::vector<uint32_t> rooms;
-  fake_.On(KVM_GET_SUPPORTED_CPUID, [&](void* arg) {
-    auto* const cpuid = static_cast<kvm_cpuid2*>(arg);
-    rooms.push_back(cpuid->nent);
-    if (cpuid->nent < 300) return -E2BIG;
-    cpuid->nent = 2;
-    cpuid->entries[1].function = 0x40000000;
+  fake_.On(kKvmGetSupportedCpuid, [&](void* arg) {
+    KvmListHeader header;
+    std::memcpy(&header, arg, sizeof(header));
+    rooms.push_back(header.count);
+    if (header.count < 300) return -E2BIG;
+    header.count = 2;
+    std::memcpy(arg, &header, sizeof(header));
+    const kvm_cpuid_entry2 entries[] = {{.function = 0}, {.function = 0x40000000}};
+    std::memcpy(static_cast<uint8_t*>(arg) + sizeof(header), entries, sizeof(entries));
     return 0;
   });
   const auto cpuid = Open()->SupportedCpuid();
@@ -108,8 +112,22 @@ TEST_F(HypervisorTest, IoctlErrorsNameTheirObject) {
   EXPECT_THAT(Message(MakeVm()->CreateVcpu(7).status()), HasSubstr("lower vcpu_count"));
 }
 
+TEST(KvmList, RequestsAreThoseOfTheKernel) {
+  // From strace of C programs; <linux/kvm.h> gives others in C++.
+  EXPECT_EQ(kKvmGetSupportedCpuid, 0xc008ae05u);
+  EXPECT_EQ(kKvmSetMsrs, 0x4008ae89u);
+  EXPECT_EQ(kKvmSetCpuid2, 0x4008ae90u);
+}
+
+TEST(KvmList, BelievesNoCountBeyondItsRoom) {
+  KvmList<kvm_msr_entry> list(2);
+  const uint32_t lie = 1000;
+  std::memcpy(list.arg(), &lie, sizeof(lie));
+  EXPECT_EQ(list.Entries().size(), 2u);
+}
+
 TEST_F(HypervisorTest, ARefusedMsrIsNamed) {
-  fake_.On(KVM_SET_MSRS, [](void*) { return 1; });
+  fake_.On(kKvmSetMsrs, [](void*) { return 1; });
   auto vm = MakeVm();
   auto vcpu = vm->CreateVcpu(0);
   ASSERT_TRUE(vcpu.ok());

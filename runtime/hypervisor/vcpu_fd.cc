@@ -1,27 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/hypervisor/vcpu_fd.h"
 
-#include <algorithm>
-#include <cerrno>
-#include <vector>
-
 #include "base/status_macros.h"
+#include "runtime/hypervisor/kvm_list.h"
 
 namespace hearth {
-namespace {
-
-// A KVM list argument: a header whose first word is the count, followed by the entries.
-template <typename Header, typename Entry>
-std::vector<uint64_t> MakeList(absl::Span<const Entry> entries) {
-  std::vector<uint64_t> storage((sizeof(Header) + entries.size() * sizeof(Entry) + 7) / 8);
-  auto* const header = reinterpret_cast<Header*>(storage.data());
-  *reinterpret_cast<uint32_t*>(header) = static_cast<uint32_t>(entries.size());
-  std::copy(entries.begin(), entries.end(), header->entries);
-  return storage;
-}
-
-}  // namespace
-
 VcpuFd::~VcpuFd() {
   if (run_ != nullptr) ioctls_->UnmapRun(run_, run_size_);
 }
@@ -40,13 +23,12 @@ absl::Status VcpuFd::Call(absl::string_view name, unsigned long request, void* a
 }
 
 absl::Status VcpuFd::SetCpuid(absl::Span<const kvm_cpuid_entry2> entries) {
-  std::vector<uint64_t> list = MakeList<kvm_cpuid2>(entries);
-  return Call("KVM_SET_CPUID2", KVM_SET_CPUID2, list.data());
+  return Call("KVM_SET_CPUID2", kKvmSetCpuid2, KvmList<kvm_cpuid_entry2>(entries).arg());
 }
 
 absl::Status VcpuFd::SetMsrs(absl::Span<const kvm_msr_entry> msrs) {
-  std::vector<uint64_t> list = MakeList<kvm_msrs>(msrs);
-  const int result = ioctls_->Ioctl(fd_.get(), KVM_SET_MSRS, list.data());
+  KvmList<kvm_msr_entry> list(msrs);
+  const int result = ioctls_->Ioctl(fd_.get(), kKvmSetMsrs, list.arg());
   if (result < 0)
     return base::ErrnoStatus("ioctl KVM_SET_MSRS", absl::StrCat("of vCPU ", id_), -result);
   // KVM stops at the first MSR that it does not take.
