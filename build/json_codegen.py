@@ -44,16 +44,20 @@ class Comment:
     def __init__(self, text, kind, where):
         self.prose = []
         self.tags = {}
+        tag = None
         for line in text.splitlines():
             match = ANNOTATION.match(line.strip())
-            if not match:
+            if not match and tag:
+                self.tags[tag] = f"{self.tags[tag]} {line.strip()}".strip()
+            elif not match:
                 self.prose.append(line.strip())
             elif match[1] not in KNOWN[kind]:
                 raise ProtoError(f"{where}: @{match[1]} is not known on a {kind}")
             elif match[1] in self.tags:
                 raise ProtoError(f"{where}: @{match[1]} is there twice")
             else:
-                self.tags[match[1]] = match[2].strip()
+                tag = match[1]
+                self.tags[tag] = match[2].strip()
         self.prose = " ".join(p for p in self.prose if p)
 
     def names(self):
