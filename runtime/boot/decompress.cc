@@ -67,9 +67,9 @@ Result RunLzma(lzma_stream& stream, absl::string_view input, absl::Span<uint8_t>
   const lzma_ret result = lzma_code(&stream, LZMA_FINISH);
   const uint64_t written = stream.total_out;
   lzma_end(&stream);
-  // Without an end mark, lzma(alone) is complete when the output is.
-  if (result == LZMA_STREAM_END || (result == LZMA_OK && written == output.size())) return written;
-  return Fail(absl::StrCat("liblzma returns ", result));
+  if (result == LZMA_STREAM_END) return written;
+  return Fail(
+      absl::StrCat("truncated, or larger than announced, or damaged (liblzma: ", result, ")"));
 }
 
 Result Unxz(absl::string_view input, absl::Span<uint8_t> output) {
@@ -120,7 +120,9 @@ Result Bunzip2(absl::string_view input, absl::Span<uint8_t> output) {
   const int result =
       BZ2_bzBuffToBuffDecompress(As<char>(output.data()), &written, As<char>(Input(input)),
                                  static_cast<unsigned>(input.size()), 0, 0);
-  if (result != BZ_OK) return Fail(absl::StrCat("libbz2 returns ", result));
+  if (result != BZ_OK)
+    return Fail(
+        absl::StrCat("truncated, or larger than announced, or damaged (libbz2: ", result, ")"));
   return written;
 }
 
