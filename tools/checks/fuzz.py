@@ -95,9 +95,9 @@ def main(argv):
     args = parser.parse_args(argv)
     if args.smoke:
         os.chdir(tree.TOP)
-        os.execvp("bazel", ["bazel", "test", "--config=fuzz", "--keep_going", "--", *(args.targets or ["//..."])])
+        os.execvp("bazel", ["bazel", "test", "--config=fuzz", "--keep_going", "--", *(args.targets or tree.targets())])
     try:
-        labels = choose(query("attr('tags', '\\bfuzz\\b', kind('cc_test', //...))"), args.targets)
+        labels = choose(query(f"attr('tags', '\\\\bfuzz\\\\b', kind('cc_test', {' + '.join(tree.targets())}))"), args.targets)
     except ValueError as error:
         sys.exit(f"fuzz: {error}")
     if subprocess.run(["bazel", "build", "--config=fuzz", "--", *labels], cwd=tree.TOP, check=False).returncode:

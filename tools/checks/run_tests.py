@@ -94,7 +94,7 @@ class Stage:
             os.unlink(events)
         status, output = self.run(["bazel", "test", "--keep_going", "--test_output=errors", "--curses=no", "--color=no",
                                    "--show_progress_rate_limit=5", f"--build_event_json_file={events}", *flags,
-                                   "--", *test_targets()])
+                                   "--", *tree.targets()])
         found, logs = [], {}
         if os.path.exists(events):
             with open(events, encoding="utf-8") as f:
@@ -110,11 +110,6 @@ class Stage:
             if not failed:
                 self.add([Result(self.name, "failed", f"bazel test ended with {status}")])
             self.tail(output)
-
-
-def test_targets():
-    # Tests that need a machine of their own carry the tag manual or live in scripts.
-    return ["//..."]
 
 
 def lint(stage):
@@ -169,7 +164,7 @@ def tsan(stage):
 
 def tsa(stage):
     stage.check("tsa:clang -Wthread-safety", ["bazel", "build", "--keep_going", "--curses=no", "--color=no",
-                                              "--config=tsa", "--", *test_targets()])
+                                              "--config=tsa", "--", *tree.targets()])
 
 
 def fuzz(stage):

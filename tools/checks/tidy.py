@@ -76,11 +76,11 @@ def main(argv):
     parser.add_argument("files", nargs="*")
     args = parser.parse_args(argv)
     # The generated headers have to be there.
-    if subprocess.run(["bazel", "build", "--keep_going", "--", "//..."], cwd=tree.TOP, check=False).returncode:
+    if subprocess.run(["bazel", "build", "--keep_going", "--", *tree.targets()], cwd=tree.TOP, check=False).returncode:
         sys.exit("tidy: the tree does not build, see above")
     folder = os.path.join(tree.CACHE, "tidy")
     os.makedirs(os.path.join(folder, "clean"), exist_ok=True)
-    actions = json.loads(bazel("aquery", "--output=jsonproto", "mnemonic('CppCompile', //...)"))
+    actions = json.loads(bazel("aquery", "--output=jsonproto", f"mnemonic('CppCompile', {' + '.join(tree.targets())})"))
     commands = compile_commands(actions, bazel("info", "execution_root").strip())
     with open(os.path.join(folder, "compile_commands.json"), "w", encoding="utf-8") as f:
         json.dump(commands, f, indent=1)

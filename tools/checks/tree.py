@@ -24,6 +24,11 @@ def read(path, top=TOP):
         return f.read()
 
 
+def targets(top=TOP):
+    """//... as a list, without what links of another output base would drag in (bazel-<folder> is followed then)."""
+    return sorted({f"//{p.split('/')[0]}/..." for p in files(top) if p.endswith("/BUILD.bazel")})
+
+
 def report(name, problems, checked):
     """Prints the problems, one a line; the exit status."""
     for problem in problems:
