@@ -97,7 +97,8 @@ def main(argv):
         os.chdir(tree.TOP)
         os.execvp("bazel", ["bazel", "test", "--config=fuzz", "--keep_going", "--", *(args.targets or tree.targets())])
     try:
-        labels = choose(query(f"attr('tags', '\\\\bfuzz\\\\b', kind('cc_test', {' + '.join(tree.targets())}))"), args.targets)
+        all_targets = " + ".join(tree.targets())
+        labels = choose(query(f"attr('tags', '[\\[ ]fuzz[,\\]]', kind('cc_test', {all_targets}))"), args.targets)
     except ValueError as error:
         sys.exit(f"fuzz: {error}")
     if subprocess.run(["bazel", "build", "--config=fuzz", "--", *labels], cwd=tree.TOP, check=False).returncode:
