@@ -39,7 +39,6 @@ constexpr uint8_t kLsrDataReady = 0x01;
 constexpr uint8_t kLsrOverrun = 0x02;
 constexpr uint8_t kLsrTransmitterEmpty = 0x60;  // holding and shift register
 
-constexpr uint8_t kMcrLoopback = 0x10;
 constexpr uint8_t kMcrImplemented = 0x1f;
 
 constexpr uint8_t kMsrCts = 0x10;

@@ -1,0 +1,23 @@
+"""tiny_guest(): a freestanding x86-64 guest, as an ELF file that a VMM can boot."""
+
+# Not a cc_binary: these must not see the flags of the host's programs (sanitizers, PIE, the C library).
+_FLAGS = " ".join([
+    "-std=gnu11 -Os -Wall -Wextra -Werror -ffreestanding -nostdlib -static -no-pie -fno-pie -mcmodel=small",
+    "-mno-red-zone -mgeneral-regs-only -fno-stack-protector -fno-asynchronous-unwind-tables -fcf-protection=none",
+    "-fno-strict-aliasing -fno-tree-loop-distribute-patterns",
+    "-Wl,--build-id=none -Wl,-z,max-page-size=4096 -Wl,-z,noexecstack -Wl,--no-warn-rwx-segments",
+])
+
+_SHARED = ["start.S", "guest.c"]
+
+def tiny_guest(name, srcs):
+    """Builds `name`.elf from `srcs` and what all guests share."""
+    native.genrule(
+        name = name,
+        srcs = _SHARED + srcs + ["guest.h", "guest.ld"],
+        outs = [name + ".elf"],
+        cmd = "gcc %s -I$$(dirname $(location guest.h)) -Wl,-T,$(location guest.ld) -o $@ %s" % (
+            _FLAGS,
+            " ".join(["$(location %s)" % src for src in _SHARED + srcs]),
+        ),
+    )
