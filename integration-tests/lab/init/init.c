@@ -3,6 +3,7 @@
 // done, and then ends the machine the way the kernel's command line asks:
 //   hearth.exit=poweroff|reboot|halt|triple|shell|idle   (default: shell if there is one, else poweroff)
 //   hearth.boot_timer          write 123 to I/O port 0x3f0 before the greeting
+//   hearth.dmesg               print the kernel's log after the greeting
 //   hearth.boot_timer=0xADDR   write it to that physical address instead (Firecracker's MMIO device)
 // Freestanding, no C library: a few KiB, no relocation and no start-up work that would count as boot.
 
@@ -11,7 +12,7 @@ typedef unsigned long ulong;
 // System calls of x86-64, from <asm/unistd_64.h>.
 enum {
   kRead = 0, kWrite = 1, kOpen = 2, kClose = 3, kMmap = 9, kIoctl = 16, kDup2 = 33, kPause = 34,
-  kGetpid = 39, kFork = 57, kExecve = 59, kExit = 60, kWait4 = 61, kUname = 63, kSysinfo = 99, kSetsid = 112, kMount = 165,
+  kGetpid = 39, kFork = 57, kExecve = 59, kExit = 60, kWait4 = 61, kUname = 63, kSysinfo = 99, kSyslog = 103, kSetsid = 112, kMount = 165,
   kReboot = 169, kIopl = 172, kSchedGetaffinity = 204,
 };
 
@@ -129,6 +130,18 @@ static void Greet(void) {
   Flush();
 }
 
+// The log as it is, with the kernel's time stamps: a boot can be looked into without a talking console,
+// whose every character costs thousands of instructions.
+static void PrintLog(void) {
+  static char log[1 << 18];
+  long size = CALL3(kSyslog, 3, log, sizeof(log));  // SYSLOG_ACTION_READ_ALL
+  for (long at = 0; at < size;) {
+    long written = CALL3(kWrite, 1, log + at, size - at);
+    if (written <= 0) return;
+    at += written;
+  }
+}
+
 static void Reboot(ulong how) {
   Syscall(kReboot, 0xfee1dead, 672274793, how, 0, 0, 0);
 }
@@ -193,6 +206,7 @@ __attribute__((noreturn, used)) static void Main(void) {
   const char* timer = Argument("hearth.boot_timer");
   if (timer) SignalBootTimer(timer);
   Greet();
+  if (Argument("hearth.dmesg")) PrintLog();
 
   const char* how = Argument("hearth.exit");
   if (!how) how = Exists("/bin/sh") ? "shell" : "poweroff";
