@@ -45,7 +45,9 @@ def hearth_fuzz_test(name, srcs, deps = [], corpus = [], **kwargs):
         copts = COPTS,
         data = corpus,
         args = select({
-            "//build:fuzz": ["-runs=2000", "-max_len=65536"],
+            "//build:fuzz": ["-runs=2000", "-max_len=65536"] + (
+                ["-seed_inputs=" + ",".join(["$(location %s)" % c for c in corpus])] if corpus else []
+            ),
             "//conditions:default": ["$(locations %s)" % c for c in corpus],
         }),
         linkopts = select({
