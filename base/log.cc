@@ -9,7 +9,9 @@
 #include <array>
 #include <cerrno>
 #include <cstdio>
+#include <memory>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "base/status_macros.h"
@@ -22,10 +24,14 @@ std::atomic<LogLevel> g_level{LogLevel::kInfo};
 
 namespace {
 
-// Leaked on purpose: threads may log while static objects are destroyed.
-LogOptions& Options() {
-  static LogOptions* const options = new LogOptions;
-  return *options;
+// Every set of options that there was stays, and is leaked on purpose: another thread may be
+// writing a line with it, or log while static objects are destroyed. They are few and small.
+std::atomic<const LogOptions*> g_options{nullptr};
+
+const LogOptions& Options() {
+  static const LogOptions* const defaults = new LogOptions;
+  const LogOptions* options = g_options.load(std::memory_order_acquire);
+  return options != nullptr ? *options : *defaults;
 }
 
 std::atomic<int> g_fd{STDERR_FILENO};
@@ -81,7 +87,9 @@ absl::string_view LogLevelName(LogLevel level) {
 }
 
 void SetLogOptions(const LogOptions& options) {
-  Options() = options;
+  static auto* const all = new std::vector<std::unique_ptr<const LogOptions>>;
+  all->push_back(std::make_unique<const LogOptions>(options));
+  g_options.store(all->back().get(), std::memory_order_release);
   internal::g_level.store(options.level, std::memory_order_relaxed);
 }
 
@@ -95,8 +103,14 @@ absl::Status SetLogPath(const std::string& path) {
                        errno == ENXIO ? "it is a FIFO that nobody reads: start its reader first"
                                       : "log_path must be a writable file or FIFO");
   }
-  const int old = g_fd.exchange(fd.release());
-  if (old != STDERR_FILENO) close(old);
+  // Once there is a descriptor of ours its number stays: another thread may be about to write to
+  // it.
+  const int old = g_fd.load();
+  if (old == STDERR_FILENO) {
+    g_fd.store(fd.release());
+  } else if (dup3(fd.get(), old, O_CLOEXEC) < 0) {
+    return ErrnoStatus("dup3", path);
+  }
   return absl::OkStatus();
 }
 

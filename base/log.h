@@ -33,10 +33,12 @@ struct LogOptions {
   bool show_origin = false;
 };
 
-// Replaces the options. Before threads start, or from one thread at a time.
+// Replaces the options. From one thread at a time; others may log meanwhile. GetLogOptions()'s
+// reference stays valid.
 void SetLogOptions(const LogOptions& options);
 const LogOptions& GetLogOptions();
-// Appends to `path` (a file, made if missing, or a FIFO that has a reader).
+// Appends to `path` (a file, made if missing, or a FIFO that has a reader). From one thread at a
+// time; others may log meanwhile.
 absl::Status SetLogPath(const std::string& path);
 // Lines that a full pipe or a failed write lost.
 uint64_t LostLogLines();

@@ -6,8 +6,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <fstream>
 #include <iterator>
+#include <thread>
 
 namespace hearth::base {
 namespace {
@@ -38,6 +40,21 @@ TEST(Log, WritesOneEscapedLineWithLevelAndOrigin) {
   EXPECT_NE(text.find(":Info:base/log_test.cc:"), std::string::npos);
   EXPECT_NE(text.find("] two\\x0alines 7\n"), std::string::npos);
   EXPECT_EQ(text.find("not this"), std::string::npos);
+}
+
+TEST(Log, MayChangeWhileOtherThreadsLog) {
+  std::atomic<bool> stop = false;
+  std::thread logger([&stop] {
+    while (!stop) HEARTH_LOG(kError, "a line");
+  });
+  for (int i = 0; i < 50; ++i) {
+    const std::string path = absl::StrCat(testing::TempDir(), "/log_test_", i % 2, ".log");
+    ASSERT_TRUE(SetLogPath(path).ok());
+    SetLogOptions({.instance_id = std::string(100, 'x'), .show_level = i % 2 == 0});
+  }
+  stop = true;
+  logger.join();
+  EXPECT_EQ(GetLogOptions().instance_id, std::string(100, 'x'));
 }
 
 TEST(Log, FullPipeLosesLinesInsteadOfBlocking) {
