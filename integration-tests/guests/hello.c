@@ -3,6 +3,7 @@
 //   exit=s5|i8042|triple|hlt|loop   how it ends
 //   boot_timer                      signals the boot timer before anything else (all guests do)
 //   echo=N                          then sends back N bytes of input
+//   flood=N                         then prints about N bytes as fast as it can
 //   ticks=N                         then prints "tick I" N times, spinning in between (0: for ever)
 #include "guest.h"
 
@@ -21,6 +22,16 @@ static void tick(uint64_t count) {
     print("\n");
     // Exits, so that it takes about as long on every KVM.
     for (int j = 0; j < 1000; ++j) (void)inb(kPortLineStatus);
+  }
+}
+
+// 64 bytes a line, a string instruction each: much output in little time.
+static void flood(uint64_t lines) {
+  static const char kLine[] = "flood flood flood flood flood flood flood flood flood flood fl\n\n";
+  for (; lines > 0; --lines) {
+    const void* from = kLine;
+    size_t count = 64;
+    __asm__ volatile("rep outsb" : "+S"(from), "+c"(count) : "d"(kPortData) : "memory");
   }
 }
 
@@ -45,6 +56,7 @@ void guest_main(void) {
     print("\n");
   }
   if (option("echo") != NULL) echo(option_u64("echo", 1));
+  flood(option_u64("flood", 0) / 64);
   if (option("ticks") != NULL) tick(option_u64("ticks", 0));
   print("bye\n");
 }
