@@ -17,6 +17,10 @@ namespace {
 
 constexpr int kBacklog = 64;
 
+const sockaddr* AsSockaddr(const sockaddr_un& address) {
+  return static_cast<const sockaddr*>(static_cast<const void*>(&address));
+}
+
 // Why bind(2) said EADDRINUSE.
 absl::Status ExplainInUse(const std::string& path, const sockaddr_un& address) {
   struct stat st;
@@ -25,8 +29,7 @@ absl::Status ExplainInUse(const std::string& path, const sockaddr_un& address) {
         absl::StrCat("API socket ", path, ": a file of that name is there already"));
   }
   const base::UniqueFd probe(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  const int result =
-      connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address));
+  const int result = connect(probe.get(), AsSockaddr(address), sizeof(address));
   if (result != 0 && errno == ECONNREFUSED) {
     return absl::AlreadyExistsError(absl::StrCat(
         "API socket ", path,
@@ -48,7 +51,7 @@ absl::StatusOr<std::unique_ptr<Listener>> Listener::Create(const std::string& pa
   std::memcpy(address.sun_path, path.data(), path.size());
   base::UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd.valid()) return base::ErrnoStatus("socket", "AF_UNIX");
-  if (bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
+  if (bind(fd.get(), AsSockaddr(address), sizeof(address)) != 0) {
     if (errno == EADDRINUSE) return ExplainInUse(path, address);
     return base::ErrnoStatus("bind", path);
   }

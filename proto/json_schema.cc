@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proto/json_schema.h"
 
-#include <algorithm>
 #include <array>
 #include <charconv>
 #include <utility>
@@ -11,9 +10,7 @@
 #include "absl/strings/str_join.h"
 #include "base/status_macros.h"
 #include "base/suggest.h"
-#include "rapidjson/error/en.h"
-#include "rapidjson/memorystream.h"
-#include "rapidjson/reader.h"
+#include "proto/json_sax.h"
 
 namespace hearth::json {
 namespace {
@@ -70,52 +67,8 @@ std::string Wanted(const Field& field, bool element) {
   return "something else";
 }
 
-// "line 3, column 7" of the byte at `offset`.
-std::string Position(absl::string_view json, size_t offset) {
-  const absl::string_view before = json.substr(0, offset);
-  const size_t line = 1 + static_cast<size_t>(std::count(before.begin(), before.end(), '\n'));
-  const size_t line_start = before.rfind('\n');
-  const size_t column =
-      1 + before.size() - (line_start == absl::string_view::npos ? 0 : line_start + 1);
-  return absl::StrCat("line ", line, ", column ", column);
-}
-
-// What the callbacks of RapidJSON that we never get (numbers come as text) have in common.
-struct NoNumbers {
-  bool Int(int) { return false; }
-  bool Uint(unsigned) { return false; }
-  bool Int64(int64_t) { return false; }
-  bool Uint64(uint64_t) { return false; }
-  bool Double(double) { return false; }
-};
-
-// Runs RapidJSON over all of `json`. The handler's own error, where it stopped the parser, goes
-// before the parser's.
-template <typename Handler>
-absl::Status Parse(absl::string_view json, rapidjson::MemoryStream& stream, Handler& handler) {
-  rapidjson::Reader reader;
-  const rapidjson::ParseResult result =
-      reader.Parse<rapidjson::kParseValidateEncodingFlag | rapidjson::kParseNumbersAsStringsFlag>(
-          stream, handler);
-  if (!handler.error().empty()) return absl::InvalidArgumentError(handler.error());
-  if (result.IsError()) {
-    if (result.Code() == rapidjson::kParseErrorDocumentEmpty) {
-      return absl::InvalidArgumentError("it is empty, must be a JSON object");
-    }
-    return absl::InvalidArgumentError(absl::StrCat("not valid JSON at ",
-                                                   Position(json, result.Offset()), ": ",
-                                                   rapidjson::GetParseError_En(result.Code())));
-  }
-  // A NUL byte ends the document for RapidJSON, whatever follows it.
-  if (stream.Tell() != json.size()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("not valid JSON at ", Position(json, stream.Tell()), ": a NUL byte"));
-  }
-  return absl::OkStatus();
-}
-
 // The SAX handler that fills a message.
-class Filler : public NoNumbers {
+class Filler : public internal::NoNumbers {
  public:
   Filler(const Schema& schema, Presence presence, MessageLite* root)
       : root_schema_(schema), presence_(presence), root_(root) {}
@@ -305,155 +258,6 @@ class Filler : public NoNumbers {
   std::string error_;
 };
 
-// The SAX handler of SplitObject(): notes where the objects of the second level begin and end.
-class Splitter : public NoNumbers {
- public:
-  Splitter(absl::string_view json, const rapidjson::MemoryStream& stream, std::vector<Member>* out)
-      : json_(json), stream_(stream), out_(out) {}
-
-  const std::string& error() const { return error_; }
-
-  bool Null() { return Scalar(); }
-  bool Bool(bool) { return Scalar(); }
-  bool RawNumber(const char*, SizeType, bool) { return Scalar(); }
-  bool String(const char*, SizeType, bool) { return Scalar(); }
-
-  bool Key(const char* data, SizeType size, bool) {
-    if (depth_ != 1) return true;
-    for (const Member& member : *out_) {
-      if (member.name == absl::string_view(data, size)) {
-        return Fail(absl::StrCat(member.name, ": is there twice"));
-      }
-    }
-    out_->push_back({.name = std::string(data, size)});
-    return true;
-  }
-
-  bool StartObject() {
-    if (depth_ == Level()) start_ = stream_.Tell() - 1;  // the brace was taken already
-    return Enter();
-  }
-
-  bool EndObject(SizeType) {
-    --depth_;
-    if (depth_ > 0 && depth_ == Level())
-      out_->back().objects.push_back(json_.substr(start_, stream_.Tell() - start_));
-    return true;
-  }
-
-  bool StartArray() {
-    if (depth_ == 0) return Scalar();
-    if (depth_ == 1)
-      out_->back().is_array = true;
-    else if (depth_ == Level())
-      return Scalar();
-    return Enter();
-  }
-
-  bool EndArray(SizeType) {
-    --depth_;
-    return true;
-  }
-
- private:
-  // How deep the objects that are cut out begin: 1, or 2 inside an array.
-  size_t Level() const { return !out_->empty() && out_->back().is_array ? 2 : 1; }
-
-  bool Enter() {
-    if (++depth_ > 2 * kMaxDepth)
-      return Fail(absl::StrCat(out_->back().name, ": nested too deeply"));
-    return true;
-  }
-
-  bool Scalar() {
-    if (depth_ == 0) return Fail("must be a JSON object");
-    if (depth_ > Level()) return true;
-    return Fail(absl::StrCat(
-        out_->back().name, ": must be an object",
-        out_->back().is_array ? " in each place of the array" : " or an array of objects"));
-  }
-
-  bool Fail(std::string message) {
-    error_ = std::move(message);
-    return false;
-  }
-
-  const absl::string_view json_;
-  const rapidjson::MemoryStream& stream_;
-  std::vector<Member>* const out_;
-  size_t depth_ = 0;
-  size_t start_ = 0;
-  std::string error_;
-};
-
-void AppendValue(const Field& field, const Value& value, std::string* out);
-
-void AppendMessage(const MessageLite& message, const Schema& schema, std::string* out) {
-  *out += '{';
-  bool first = true;
-  for (const Field& field : schema.fields) {
-    const int count = field.count(message);
-    if (count == 0) continue;
-    if (!std::exchange(first, false)) *out += ',';
-    AppendString(field.name, out);
-    *out += ':';
-    if (field.repeated) *out += '[';
-    for (int i = 0; i < count; ++i) {
-      if (i > 0) *out += ',';
-      AppendValue(field, field.get(message, i), out);
-    }
-    if (field.repeated) *out += ']';
-  }
-  *out += '}';
-}
-
-void AppendValue(const Field& field, const Value& value, std::string* out) {
-  switch (field.type) {
-    case Type::kBool:
-      *out += value.boolean ? "true" : "false";
-      return;
-    case Type::kSigned:
-      absl::StrAppend(out, value.signed_integer);
-      return;
-    case Type::kUnsigned:
-      absl::StrAppend(out, value.unsigned_integer);
-      return;
-    case Type::kString:
-      AppendString(value.text, out);
-      return;
-    case Type::kEnum:
-      for (const EnumValue& known : field.values) {
-        if (known.number == value.signed_integer) return AppendString(known.name, out);
-      }
-      absl::StrAppend(out, value.signed_integer);  // a value without a name
-      return;
-    case Type::kMessage:
-      AppendMessage(*value.message, *field.schema, out);
-      return;
-  }
-}
-
-// The length of the valid UTF-8 sequence that `text` begins with, 0 if there is none (RFC 3629,
-// "Syntax of UTF-8 Byte Sequences").
-size_t SequenceLength(absl::string_view text) {
-  const auto byte = [text](size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char lead = byte(0);
-  if (lead < 0x80) return 1;
-  const size_t length = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
-  if (lead < 0xc2 || lead > 0xf4 || text.size() < length) return 0;
-  unsigned char low = 0x80;
-  unsigned char high = 0xbf;
-  if (lead == 0xe0) low = 0xa0;   // overlong
-  if (lead == 0xed) high = 0x9f;  // surrogates
-  if (lead == 0xf0) low = 0x90;   // overlong
-  if (lead == 0xf4) high = 0x8f;  // above U+10FFFF
-  if (byte(1) < low || byte(1) > high) return 0;
-  for (size_t i = 2; i < length; ++i) {
-    if ((byte(i) & 0xc0) != 0x80) return 0;
-  }
-  return length;
-}
-
 }  // namespace
 
 absl::Status MergeFromJson(absl::string_view json, const Schema& schema, Presence presence,
@@ -461,15 +265,9 @@ absl::Status MergeFromJson(absl::string_view json, const Schema& schema, Presenc
   const std::unique_ptr<MessageLite> parsed = schema.create();
   rapidjson::MemoryStream stream(json.data(), json.size());
   Filler filler(schema, presence, parsed.get());
-  HEARTH_RETURN_IF_ERROR(Parse(json, stream, filler));
+  HEARTH_RETURN_IF_ERROR(internal::ParseSax(json, stream, filler));
   out->CheckTypeAndMergeFrom(*parsed);
   return absl::OkStatus();
-}
-
-std::string ToJson(const MessageLite& message, const Schema& schema) {
-  std::string out;
-  AppendMessage(message, schema, &out);
-  return out;
 }
 
 const Field* FindField(const Schema& schema, absl::string_view name) {
@@ -477,41 +275,6 @@ const Field* FindField(const Schema& schema, absl::string_view name) {
     if (field.name == name) return &field;
   }
   return nullptr;
-}
-
-void AppendString(absl::string_view text, std::string* out) {
-  static constexpr char kHex[] = "0123456789abcdef";
-  *out += '"';
-  while (!text.empty()) {
-    const size_t length = SequenceLength(text);
-    const auto c = static_cast<unsigned char>(text[0]);
-    if (length == 0) {
-      *out += "\xef\xbf\xbd";  // U+FFFD
-    } else if (c == '"' || c == '\\') {
-      *out += '\\';
-      *out += text[0];
-    } else if (c == '\n') {
-      *out += "\\n";
-    } else if (c == '\t') {
-      *out += "\\t";
-    } else if (c < 0x20 || c == 0x7f) {
-      *out += "\\u00";
-      *out += kHex[c >> 4];
-      *out += kHex[c & 0xf];
-    } else {
-      out->append(text.data(), length);
-    }
-    text.remove_prefix(std::max<size_t>(length, 1));
-  }
-  *out += '"';
-}
-
-absl::StatusOr<std::vector<Member>> SplitObject(absl::string_view json) {
-  std::vector<Member> members;
-  rapidjson::MemoryStream stream(json.data(), json.size());
-  Splitter splitter(json, stream, &members);
-  HEARTH_RETURN_IF_ERROR(Parse(json, stream, splitter));
-  return members;
 }
 
 }  // namespace hearth::json

@@ -14,7 +14,8 @@
 //   @default TEXT        what holds when the field is not set; documentation only
 //   @internal            on a message: no JSON
 //
-// Prose comes first; an annotation may go on for several lines. A value of an enum without @json goes by its own name; one that ends in _UNSPECIFIED has none.
+// Prose comes first; an annotation may go on for several lines. A value of an enum without @json
+// goes by its own name; one that ends in _UNSPECIFIED has none.
 //
 // The dialect is JSON as in RFC 8259 with valid UTF-8 and nothing more: no comments, no trailing
 // commas or bytes, no duplicate or unknown fields, no coercion (1.0 and "1" are no integers), no
