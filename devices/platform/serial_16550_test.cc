@@ -300,7 +300,6 @@ TEST(SerialOutputTest, GoesToTheConsoleWithinTheRate) {
 TEST(SerialThreadsTest, TwoVcpusAndASource) {
   Serial16550 serial(MakeIrqLine(), {});
   constexpr size_t kInput = 20'000;
-  std::atomic<size_t> received{0};
   std::atomic<bool> done{false};
   const auto vcpu = [&] {
     for (uint8_t i = 0; !done; ++i) {
