@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Teaches ThreadSanitizer what absl::Mutex does.
+// Teaches ThreadSanitizer what absl::Mutex, CondVar, Notification and BlockingCounter do.
 //
 // Debian's Abseil is compiled without TSan, so TSan sees no lock in it and reports a race on every
 // guarded member. Suppressing those would hide the real ones. Here instead, in --config=tsan only,
@@ -14,7 +14,9 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "absl/synchronization/blocking_counter.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
 
 extern "C" {
@@ -25,7 +27,12 @@ void AnnotateIgnoreReadsEnd(const char* file, int line);
 namespace absl {
 namespace {
 
-// The library's definition of a symbol, by its mangled name in namespace absl::debian3.
+// The flag that HasBeenNotified() reads inline: it comes after the mutex.
+void* FlagOf(const Notification* notification) {
+  return const_cast<Mutex*>(reinterpret_cast<const Mutex*>(notification)) + 1;
+}
+
+// The library's definition of a symbol, by its mangled name.
 void* Real(const char* symbol) {
   void* const found = dlsym(RTLD_NEXT, symbol);
   if (found == nullptr) {
@@ -40,12 +47,14 @@ Result CallReal(void* real, Args... args) {
   return reinterpret_cast<Result (*)(Args...)>(real)(args...);
 }
 
-// A statement expression, so that each symbol is looked up once.
-#define HEARTH_REAL(name)                                           \
-  ({                                                                \
-    static void* const hearth_real = Real("_ZN4absl7debian3" name); \
-    hearth_real;                                                    \
+// Statement expressions, so that each symbol is looked up once.
+#define HEARTH_REAL_SYMBOL(symbol)                 \
+  ({                                               \
+    static void* const hearth_real = Real(symbol); \
+    hearth_real;                                   \
   })
+#define HEARTH_REAL(name) HEARTH_REAL_SYMBOL("_ZN4absl7debian3" name)
+#define HEARTH_REAL_CONST(name) HEARTH_REAL_SYMBOL("_ZNK4absl7debian3" name)
 
 constexpr unsigned kWrite = __tsan_mutex_linker_init;
 constexpr unsigned kRead = __tsan_mutex_linker_init | __tsan_mutex_read_lock;
@@ -180,6 +189,38 @@ bool CondVar::WaitWithDeadline(Mutex* mutex, Time deadline) {
     return CallReal<bool>(HEARTH_REAL("7CondVar16WaitWithDeadlineEPNS0_5MutexENS0_4TimeE"), this,
                           mutex, deadline);
   });
+}
+
+void Notification::Notify() {
+  __tsan_release(FlagOf(this));
+  CallReal<void>(HEARTH_REAL("12Notification6NotifyEv"), this);
+}
+void Notification::WaitForNotification() const {
+  CallReal<void>(HEARTH_REAL_CONST("12Notification19WaitForNotificationEv"), this);
+  __tsan_acquire(FlagOf(this));
+}
+bool Notification::WaitForNotificationWithTimeout(Duration timeout) const {
+  const bool notified = CallReal<bool>(
+      HEARTH_REAL_CONST("12Notification30WaitForNotificationWithTimeoutENS0_8DurationE"), this,
+      timeout);
+  if (notified) __tsan_acquire(FlagOf(this));
+  return notified;
+}
+bool Notification::WaitForNotificationWithDeadline(Time deadline) const {
+  const bool notified = CallReal<bool>(
+      HEARTH_REAL_CONST("12Notification31WaitForNotificationWithDeadlineENS0_4TimeE"), this,
+      deadline);
+  if (notified) __tsan_acquire(FlagOf(this));
+  return notified;
+}
+
+bool BlockingCounter::DecrementCount() {
+  __tsan_release(this);
+  return CallReal<bool>(HEARTH_REAL("15BlockingCounter14DecrementCountEv"), this);
+}
+void BlockingCounter::Wait() {
+  CallReal<void>(HEARTH_REAL("15BlockingCounter4WaitEv"), this);
+  __tsan_acquire(this);
 }
 
 }  // namespace debian3
