@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/vmm/vmm.h"
 
+#include <unistd.h>
+
 #include <utility>
 #include <vector>
 
@@ -30,6 +32,7 @@ absl::Status Vmm::Start() {
                           OnVcpuStop(std::move(stop));
                         });
                       }));
+  terminal_.emplace(STDIN_FILENO);
   machine_->Resume();
   state_ = State::kRunning;
   HEARTH_LOG(kInfo, "microVM started: ", spec.cpus.vcpu_count, " vCPUs, ",

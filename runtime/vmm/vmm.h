@@ -6,6 +6,7 @@
 #define HEARTH_RUNTIME_VMM_VMM_H_
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/functional/any_invocable.h"
@@ -13,6 +14,7 @@
 #include "runtime/control/machine_control.h"
 #include "runtime/resources/vm_config.h"
 #include "runtime/vmm/machine.h"
+#include "runtime/vmm/terminal.h"
 
 namespace hearth {
 
@@ -57,6 +59,7 @@ class Vmm final : public MachineControl {
   State state_ = State::kNotStarted;
   bool ended_ = false;
   std::unique_ptr<Machine> machine_;
+  std::optional<RawTerminal> terminal_;  // while there is a machine to type to
 };
 
 }  // namespace hearth
