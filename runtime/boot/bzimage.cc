@@ -49,12 +49,12 @@ absl::StatusOr<setup_header> ReadHeader(int fd, uint64_t file_size) {
   return header;
 }
 
-// A mapping for the time of decompression.
+// A mapping for the time of decompression. Not populated: what the file announces may be more than
+// it holds.
 class Mapping {
  public:
   Mapping(int fd, uint64_t size)
-      : at_(mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0)),
-        size_(size) {}
+      : at_(mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)), size_(size) {}
   ~Mapping() {
     if (valid()) munmap(at_, size_);
   }

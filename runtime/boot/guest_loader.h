@@ -5,7 +5,7 @@
 // and the 64-bit entry cannot be had or PVH is asked for; bzImage with its payload decompressed on the host, else entered
 // as it is. Zero copy wherever alignment allows (GuestMemory::MapFilePrivate).
 // Sources: Linux Documentation "The Linux/x86 Boot Protocol", "x86/HVM direct boot ABI" (PVH), ACPI specification,
-// MultiProcessor Specification 1.4.
+// MultiProcessor Specification 1.4. Where what lies in guest memory: layout.h.
 #ifndef HEARTH_RUNTIME_BOOT_GUEST_LOADER_H_
 #define HEARTH_RUNTIME_BOOT_GUEST_LOADER_H_
 
@@ -51,7 +51,8 @@ struct GuestEntry {
 };
 
 // Fails with an error that names the file, what is wrong with it and what to do; guest memory is then garbage and must not
-// be run. Main thread, before vCPUs run.
+// be run. Main thread, before vCPUs run, in memory that was not written yet: what must read zero is not zeroed again.
+// System calls: openat, newfstatat, pread64, preadv, mmap, munmap, close; for a bzImage also memfd_create and ftruncate.
 absl::StatusOr<GuestEntry> LoadGuest(GuestMemory& memory, const GuestLoadOptions& options);
 
 }  // namespace hearth
