@@ -55,6 +55,8 @@ ConsoleOutput::ConsoleOutput(Kind kind, base::UniqueFd fd, base::UniqueFd timer,
 ConsoleOutput::~ConsoleOutput() {
   loop_->Remove(timer_.get());
   if (watching_) loop_->Remove(fd_.get());
+  absl::MutexLock lock(&mutex_);
+  WriteOut();
 }
 
 void ConsoleOutput::Put(uint8_t byte) {

@@ -66,6 +66,7 @@ class ConsoleOutput {
   // Makes a descriptor of its own; `fd` stays the caller's, may be closed, and keeps its flags.
   // Before the seccomp filter (opens /proc/self/fd). `loop` must live longer.
   static absl::StatusOr<std::unique_ptr<ConsoleOutput>> Create(int fd, base::EventLoop* loop);
+  // Writes what the descriptor takes at once.
   ~ConsoleOutput();
   ConsoleOutput(const ConsoleOutput&) = delete;
   ConsoleOutput& operator=(const ConsoleOutput&) = delete;

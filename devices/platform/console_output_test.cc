@@ -130,6 +130,13 @@ TEST_F(ConsoleOutputTest, FlushWritesTheRestButDoesNotWaitForever) {
   EXPECT_GT(output_->metrics().dropped_bytes, 0u);
 }
 
+TEST_F(ConsoleOutputTest, DestructionWritesTheRest) {
+  Open(writer_.get());
+  Put("no newline");
+  output_.reset();
+  EXPECT_EQ(Drain(), "no newline");
+}
+
 TEST_F(ConsoleOutputTest, FlushWaitsForASlowReader) {
   Open(writer_.get());
   const std::string sent(100 << 10, 'x');
