@@ -58,7 +58,7 @@ class Stage:
         for result in found:
             self.results.append(result)
             if result.status != "passed":
-                self.say(f"{result.status.upper()} {result.name}" + (f": {result.why}" if result.why else ""))
+                self.say(f"{result.status.upper()} {result.name}" + (f": {result.why[:160]}" if result.why else ""))
 
     def tail(self, text, lines=30):
         for line in [x for x in runner.ESCAPES.sub("", text).split("\n") if x.strip()][-lines:]:
@@ -245,7 +245,7 @@ def main(argv):
         if listed:
             print(f"{status.capitalize()}:")
         for name, r in listed:
-            print(f"  [{name}] {r.name}" + (f": {r.why}" if r.why else ""))
+            print(f"  [{name}] {r.name}" + (f": {r.why[:160]}" if r.why else ""))
     print(f"Took {runner.clock(time.monotonic() - started)}.")
     print(closing_line(everything), flush=True)
     passed, failed, _ = count(everything)
