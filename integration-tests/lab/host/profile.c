@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// lab-profile COMMAND [ARGUMENT]...: runs the command and samples the CPU every 10 microseconds, in the host
+// lab-profile COMMAND [ARGUMENT]...: runs the command and samples the CPU every 20 microseconds, in the host
 // and in the guests that run on it. Prints on standard error:
 //   samples host-user N host-kernel N guest-kernel N guest-user N
 //   ip MODE ADDRESS COUNT      one line an address, for the kernels
-// Under --icount a sample stands for 10000 instructions. Needs one CPU.
+// Under --icount a sample stands for 20000 instructions. Needs one CPU.
 
 #define _GNU_SOURCE
 #include <errno.h>
@@ -18,7 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { kPages = 4096, kPeriodNs = 10000 };
+enum { kPages = 4096, kPeriodNs = 20000 };
 
 struct Sample {
   struct perf_event_header header;
@@ -78,7 +78,7 @@ int main(int argc, char** argv) {
   waitpid(child, &status, 0);
   ioctl(event, PERF_EVENT_IOC_DISABLE, 0);
 
-  // The buffer is large enough for 2.6 s of samples; later ones would be dropped, not wrapped.
+  // The buffer is large enough for 5 s of samples; later ones would be dropped, not wrapped.
   uint64_t end = __atomic_load_n(&page->data_head, __ATOMIC_ACQUIRE);
   const char* data = (const char*)page + page->data_offset;
   for (int i = 0; i < 8; ++i) ips[i] = malloc(sizeof(uint64_t) * (end / sizeof(struct Sample) + 1));
