@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// IrqLine: a device's edge-triggered interrupt: an eventfd that the VMM has bound to a GSI with KVM_IRQFD.
+// IrqLine: a device's edge-triggered interrupt: an eventfd that the VMM has bound to a GSI with
+// KVM_IRQFD.
 //
 // Owns its eventfd. Trigger() may be called by any thread; it is one write(2) and never blocks.
 #ifndef HEARTH_DEVICES_BUS_IRQ_LINE_H_

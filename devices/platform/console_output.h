@@ -15,16 +15,13 @@
 // promise (a terminal's write blocks for the rest, another writer may fill the pipe in between).
 // So:
 //   - pipes, FIFOs and terminals are opened a second time through /proc/self/fd, which makes a
-//   description of our own,
-//     with O_NONBLOCK;
+//     description of our own, with O_NONBLOCK;
 //   - sockets are written with MSG_DONTWAIT;
 //   - regular files are written as they are (their writes do not wait for a reader), at the
-//   position they share with
-//     the other holders of the description;
+//     position they share with the other holders of the description;
 //   - where the second open fails (no /proc, or a terminal of another user), each write follows a
-//   poll(2) and is at
-//     most PIPE_BUF bytes. The one case in which a write might wait, and then only if someone else
-//     fills the pipe.
+//     poll(2) and is at most PIPE_BUF bytes. The one case in which a write might wait, and then
+//     only if someone else fills the pipe.
 //
 // A reader that is gone (EPIPE) or a failing disk drops the bytes and counts them; the next line
 // tries again. The process must ignore SIGPIPE.
