@@ -7,7 +7,8 @@
 //       {"api-sock", "PATH", "Where the REST API listens.", &api_sock},
 //       {"no-api", "", "Runs without the REST API.", &no_api},
 //   };
-//   HEARTH_ASSIGN_OR_RETURN(auto rest, ParseCommandLine(flags, absl::Span<const char* const>(argv + 1, argc - 1)));
+//   const absl::Span<const char* const> args(argv + 1, argc - 1);
+//   HEARTH_ASSIGN_OR_RETURN(auto rest, ParseCommandLine(flags, args));
 //
 // "--name VALUE" and "--name=VALUE" mean the same; "--" ends the flags. Absl's flags would cost 70
 // KiB of private memory and 0.1 ms a start, and have no dashes in their names.
