@@ -85,7 +85,7 @@ run -- sh -c 'test -c /dev/kvm && test -c /dev/net/tun && grep -q memory /sys/fs
   mkdir /tmp/jail && unshare -m sh -c "mount -t tmpfs jail /tmp/jail && mkdir /tmp/jail/old && cd /tmp/jail && pivot_root . old"'
 check lab_host_has_what_a_jail_needs 0
 
-run -- sh -c 'echo 1 >/proc/sys/kernel/sysrq; echo before; echo c >/proc/sysrq-trigger'
+run -- sh -c 'echo 1 >/proc/sys/kernel/sysrq; echo before; sleep 1; echo c >/proc/sysrq-trigger'
 panicked() { said before && complained 'the host crashed: ' && complained 'sysrq triggered crash'; }
 check lab_panic_is_reported 125 panicked
 
