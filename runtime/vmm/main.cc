@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 
+#include "absl/synchronization/mutex.h"
 #include "api-server/router.h"
 #include "api-server/server.h"
 #include "base/event_loop.h"
@@ -139,6 +140,8 @@ class Program {
 
 int Main(int argc, char** argv) {
   const BootTimer::Times process_start = BootTimer::Now();
+  // Abseil's deadlock detector, on by default in Debian's build, triples the cost of a lock.
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   absl::StatusOr<ProgramOptions> options = ParseOptions(
       absl::Span<const char* const>(argv + 1, argc > 0 ? static_cast<size_t>(argc - 1) : 0));
   if (!options.ok()) {

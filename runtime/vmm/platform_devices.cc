@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "base/files.h"
-#include "base/log.h"
 #include "base/status_macros.h"
 
 namespace hearth {
@@ -43,11 +42,7 @@ absl::StatusOr<std::unique_ptr<PlatformDevices>> PlatformDevices::Create(const O
   devices->i8042_ = std::make_unique<I8042>(std::move(keyboard_irq), std::move(events.on_reset));
   devices->acpi_power_ = std::make_unique<AcpiPower>(std::move(events.on_power_off));
   if (options.boot_timer) {
-    devices->boot_timer_ =
-        std::make_unique<BootTimer>(options.process_start, [](const BootTimer::Times& times) {
-          HEARTH_LOG(kInfo, "Guest-boot-time = ", times.wall_us, " us ", times.wall_us / 1000,
-                     " ms, ", times.cpu_us, " CPU us ", times.cpu_us / 1000, " CPU ms");
-        });
+    devices->boot_timer_ = std::make_unique<BootTimer>(options.process_start, nullptr);
   }
   return devices;
 }
