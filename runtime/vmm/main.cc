@@ -105,9 +105,9 @@ class Program {
     api::ServerOptions options;
     options.socket_path = options_.api_sock;
     options.limits.max_body_bytes = options_.http_api_max_payload_size;
-    HEARTH_ASSIGN_OR_RETURN(
-        server_, api::Server::Create(std::move(options), router_.get(), loop_.get()), "--api-sock");
-    HEARTH_RETURN_IF_ERROR(server_->Start(), "--api-sock");
+    HEARTH_ASSIGN_OR_RETURN(server_,
+                            api::Server::Create(std::move(options), router_.get(), loop_.get()));
+    HEARTH_RETURN_IF_ERROR(server_->Start());
     HEARTH_LOG(kInfo, "listening on ", options_.api_sock);
     return absl::OkStatus();
   }
