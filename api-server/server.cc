@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "api-server/server.h"
 
-#include <pthread.h>
-#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <deque>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -19,6 +16,7 @@
 #include "api-server/listener.h"
 #include "base/log.h"
 #include "base/status_macros.h"
+#include "base/thread.h"
 
 namespace hearth::api {
 namespace {
@@ -28,20 +26,6 @@ constexpr absl::Duration kAcceptPause = absl::Milliseconds(100);
 
 // How much of a request's target the log repeats.
 constexpr size_t kLoggedTargetBytes = 128;
-
-// Makes a pthread with all signals blocked: signals are the main thread's.
-class SignalsBlocked {
- public:
-  SignalsBlocked() {
-    sigset_t all;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before_);
-  }
-  ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-
- private:
-  sigset_t before_;
-};
 
 }  // namespace
 
@@ -61,18 +45,19 @@ class Server::ApiThread : public Connection::Owner {
     HEARTH_RETURN_IF_ERROR(Listen());
     absl::Status init_status;
     absl::Notification initialized;
-    {
-      const SignalsBlocked blocked;
-      thread_ = std::thread([&, this] {
-        pthread_setname_np(pthread_self(), "api");
-        if (options_.thread_init != nullptr) init_status = options_.thread_init();
-        const bool ok = init_status.ok();
-        initialized.Notify();  // `init_status` and `initialized` are gone after this
-        if (ok) loop_->Run();
-      });
-    }
+    HEARTH_ASSIGN_OR_RETURN(
+        thread_,
+        base::Thread::Start(
+            "api",
+            [&, this] {
+              if (options_.thread_init != nullptr) init_status = options_.thread_init();
+              const bool ok = init_status.ok();
+              initialized.Notify();  // `init_status` and `initialized` are gone after this
+              if (ok) loop_->Run();
+            }),
+        "API thread");
     initialized.WaitForNotification();
-    if (!init_status.ok()) thread_.join();
+    if (!init_status.ok()) thread_.Join();
     return base::Annotate(init_status, "API thread");
   }
 
@@ -81,7 +66,7 @@ class Server::ApiThread : public Connection::Owner {
     to_main_->stopped = true;
     if (!thread_.joinable()) return;
     loop_->Quit();
-    thread_.join();
+    thread_.Join();
     connections_.clear();
   }
 
@@ -200,7 +185,7 @@ class Server::ApiThread : public Connection::Owner {
   const std::unique_ptr<base::EventLoop> loop_;
   const std::unique_ptr<Listener> listener_;
   const std::shared_ptr<ToMain> to_main_;
-  std::thread thread_;
+  base::Thread thread_;
 
   // The api thread's.
   Connections connections_;

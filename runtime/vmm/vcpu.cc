@@ -5,7 +5,6 @@
 
 #include <cerrno>
 #include <cstring>
-#include <system_error>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -39,14 +38,17 @@ VcpuSet::VcpuSet(std::vector<VcpuFd> fds, const Bus& pio, const Bus& mmio, StopH
 VcpuSet::~VcpuSet() {
   SetWanted(Wanted::kEnd);
   for (const auto& vcpu : vcpus_) {
-    if (vcpu->thread.joinable()) vcpu->thread.join();
+    vcpu->thread.Join();
   }
 }
 
 absl::Status VcpuSet::Start() {
   InstallKickHandler();
-  for (const auto& vcpu : vcpus_)
-    vcpu->thread = std::thread([this, v = vcpu.get()] { ThreadMain(*v); });
+  for (const auto& vcpu : vcpus_) {
+    HEARTH_ASSIGN_OR_RETURN(vcpu->thread,
+                            base::Thread::Start(absl::StrCat("vcpu/", vcpu->fd.id()),
+                                                [this, v = vcpu.get()] { ThreadMain(*v); }));
+  }
   return absl::OkStatus();
 }
 
@@ -68,7 +70,7 @@ void VcpuSet::SetWanted(Wanted wanted) {
     if (!vcpu->in_run) continue;
     // The flag catches a thread that is just about to enter KVM_RUN, the signal one that is in it.
     StoreImmediateExit(vcpu->fd.run(), 1);
-    pthread_kill(vcpu->thread.native_handle(), KickSignal());
+    vcpu->thread.Signal(KickSignal());
   }
   mutex_.Await(absl::Condition(this, &VcpuSet::AllOut));
 }
@@ -85,8 +87,10 @@ bool VcpuSet::WaitUntilRunning(Vcpu& vcpu) {
 }
 
 void VcpuSet::ThreadMain(Vcpu& vcpu) {
-  const std::string name = absl::StrCat("vcpu/", vcpu.fd.id());
-  pthread_setname_np(pthread_self(), name.c_str());
+  sigset_t kick;
+  sigemptyset(&kick);
+  sigaddset(&kick, KickSignal());
+  pthread_sigmask(SIG_UNBLOCK, &kick, nullptr);
   while (WaitUntilRunning(vcpu)) {
     for (;;) {
       const int result = vcpu.fd.Run();

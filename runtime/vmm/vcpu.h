@@ -8,19 +8,17 @@
 #ifndef HEARTH_RUNTIME_VMM_VCPU_H_
 #define HEARTH_RUNTIME_VMM_VCPU_H_
 
-#include <pthread.h>
-
 #include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
+#include "base/thread.h"
 #include "devices/bus/bus.h"
 #include "runtime/hypervisor/vcpu_fd.h"
 
@@ -48,6 +46,7 @@ class VcpuSet {
   VcpuSet(const VcpuSet&) = delete;
   VcpuSet& operator=(const VcpuSet&) = delete;
 
+  // Starts the threads, paused. After an error the set can only be destroyed.
   absl::Status Start();
   void Pause() ABSL_LOCKS_EXCLUDED(mutex_);
   void Resume() ABSL_LOCKS_EXCLUDED(mutex_);
@@ -58,7 +57,7 @@ class VcpuSet {
   struct Vcpu {
     explicit Vcpu(VcpuFd fd_in) : fd(std::move(fd_in)) {}
     VcpuFd fd;
-    std::thread thread;
+    base::Thread thread;
     bool in_run = false;  // guarded by mutex_: the thread may be in KVM_RUN
   };
 
