@@ -14,12 +14,12 @@ fail() {
   failed=1
 }
 
-# config KERNEL INITRD VCPUS ARGUMENTS [PROTOCOL]: writes config.json.
+# config KERNEL INITRD VCPUS ARGUMENTS [PROTOCOL [MORE]]: writes config.json; MORE is for machine-config.
 config() {
   cat >config.json <<TEXT
 {"boot-source": {"kernel_image_path": "/hearth/kernels/$1", "initrd_path": "/hearth/initrds/$2.cpio",
  "boot_args": "$common $4", "boot_protocol": "${5:-Auto}"},
- "machine-config": {"vcpu_count": $3, "mem_size_mib": 256}}
+ "machine-config": {"vcpu_count": $3, "mem_size_mib": 256${6:-}}}
 TEXT
 }
 
@@ -52,6 +52,20 @@ for kernel in acpi noacpi debian; do
   config "$kernel/vmlinux" mini 2 'hearth.exit=reboot' PVH
   boot "$kernel-pvh" 'Hello from user space.* 2 CPUs,'
 done
+
+# The pages behind the guest: transparent huge ones, and the host's pool. With dirty tracking on top.
+config noacpi/vmlinux mini 2 'hearth.exit=reboot' Auto ', "huge_pages": "Transparent", "track_dirty_pages": true'
+boot transparent-huge-pages 'Hello from user space'
+config noacpi/vmlinux mini 1 'hearth.exit=reboot' Auto ', "huge_pages": "2M"'
+if /hearth/hearth --no-api --config-file config.json </dev/null >out 2>&1 || ! grep -q nr_hugepages out; then
+  fail hugetlbfs-pool-is-empty 'no error that names nr_hugepages'
+else
+  pass hugetlbfs-pool-is-empty
+fi
+echo 136 >/proc/sys/vm/nr_hugepages
+boot hugetlbfs 'Hello from user space'
+echo 0 >/proc/sys/vm/nr_hugepages
+
 config acpi/vmlinux mini 1 'hearth.exit=triple'
 boot triple-fault-ends-with-registers 'rip='
 
