@@ -103,7 +103,7 @@ class Image:
 def _base_files():
     host = os.path.join(common.LAB, "host")
     files = {"bin/busybox": common.BUSYBOX, "sbin/lab-init": os.path.join(host, "lab-init")}
-    for name in ("supervise", "stamp", "profile"):
+    for name in ("supervise", "stamp", "profile", "hold-vm"):
         files[f"sbin/lab-{name}"] = common.compile_c(os.path.join(host, f"{name}.c"), common.HOSTED, name)
     return files
 
