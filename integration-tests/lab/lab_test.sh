@@ -133,7 +133,7 @@ if [ "$guests" = 1 ]; then
         -M "microvm,acpi=$acpi,x-option-roms=off,pit=off,pic=off,rtc=off,isa-serial=on" \
         -nodefaults -no-user-config -display none -serial stdio -no-reboot \
         -kernel "kernels/$variant/$image" -initrd initrds/mini.cpio \
-        -append 'console=ttyS0 quiet reboot=t panic=-1 noxsave hearth.exit=reboot'
+        -append 'console=ttyS0 quiet reboot=t panic=-1 hearth.exit=reboot'
       greeted() { grep -q 'Hello from user space on Linux .*-hearth, 2 CPUs' "$scratch/out"; }
       check "guest_${variant}_${image}_boots" 0 greeted
     done

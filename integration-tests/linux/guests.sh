@@ -3,8 +3,7 @@
 # The part of linux_test.sh that runs in the lab, as root.
 set -u
 cd /tmp || exit 2
-# The emulated CPU's XSAVE does not survive nesting.
-common='console=ttyS0 reboot=k panic=1 quiet noxsave'
+common='console=ttyS0 reboot=k panic=1 quiet'
 failed=0
 
 pass() { echo "PASS linux:$1"; }
