@@ -2,7 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What clients and hosts get wrong: refused with the reason, and nothing else happens."""
 
+import json
 import os
+import shutil
+import subprocess
 
 import machine
 from machine import MachineTest, config_of, guest
@@ -33,6 +36,19 @@ class BadRequests(MachineTest):
             with self.subTest(body=body):
                 self.assertFault(self.process.put("/machine-config", body), "vcpu_count")
         self.assertFault(self.process.put("/machine-config", {"vcpu_count": 1, "mem_size_mib": 0}), "mem_size_mib")
+
+    def test_smt_wants_pairs(self):
+        self.assertFault(self.process.put("/machine-config", {"vcpu_count": 3, "mem_size_mib": 128, "smt": True}), "vcpu_count")
+
+    def test_a_body_over_the_limit(self):
+        reply = self.process.call("PUT", "/boot-source", raw='{"kernel_image_path": "' + "k" * 60000 + '"}')
+        self.assertIn(reply.status, (400, 413))
+        self.assertIn("51200", str(reply.body))
+
+    def test_an_error_never_hides_the_next_request(self):
+        self.assertFault(self.process.put("/machine-config", {"vcpu_count": 0, "mem_size_mib": 128}), "vcpu_count")
+        self.process.must(self.process.put("/machine-config", {"vcpu_count": 2, "mem_size_mib": 64}))
+        self.assertEqual(self.process.get("/machine-config").body["vcpu_count"], 2)
 
     def test_unknown_and_missing_fields(self):
         self.assertFault(self.process.put("/machine-config", {"vcpu_count": 1, "mem_size_mib": 128, "cpus": 1}), "cpus")
@@ -85,6 +101,31 @@ class BadKernels(MachineTest):
         self.assertEqual(process.wait(), 0, process.log())
 
 
+class BadMachines(MachineTest):
+    """Each part is fine by itself, but they do not fit together; the start says which field has to change."""
+
+    def refused(self, *parts, machine_config=None, **source):
+        process = self.hearth()
+        process.must(process.put("/boot-source", {"kernel_image_path": guest("hello"), **source}))
+        process.must(process.put("/machine-config", {"vcpu_count": 1, "mem_size_mib": 64, **(machine_config or {})}))
+        self.assertFault(process.put("/actions", {"action_type": "InstanceStart"}), *parts)
+        self.assertEqual(process.state(), "Not started")
+
+    def test_an_initrd_larger_than_memory(self):
+        initrd = os.path.join(self.folder, "initrd")
+        with open(initrd, "wb") as f:
+            f.truncate(100 << 20)
+        self.refused("initrd_path", initrd_path=initrd)
+
+    def test_memory_beyond_the_hosts(self):
+        self.refused("mem_size_mib", machine_config={"mem_size_mib": 16777216})
+
+    def test_a_command_line_that_is_too_long(self):
+        process = self.hearth()
+        body = {"kernel_image_path": guest("hello"), "boot_args": "a" * 4000}
+        self.assertFault(process.put("/boot-source", body), "boot_args", "2048")
+
+
 class BadHosts(MachineTest):
     needs_kvm = False
 
@@ -94,6 +135,26 @@ class BadHosts(MachineTest):
         reply = process.put("/actions", {"action_type": "InstanceStart"})
         self.assertFault(reply, os.path.join(self.folder, "kvm"))
         self.assertEqual(process.state(), "Not started")
+
+    def test_a_kvm_node_without_permission(self):
+        if os.geteuid() != 0:
+            self.skipTest("only root can make a node that others may not open, and become another")
+        node = os.path.join(self.folder, "kvm")
+        os.chmod(self.folder, 0o755)
+        with open(node, "wb"):
+            os.chmod(node, 0o600)
+        binary = os.path.join(machine.bin_dir(), "runtime/vmm/hearth")
+        kernel = os.path.join(self.folder, "kernel")
+        shutil.copy(guest("hello"), kernel)
+        shutil.copy(binary, os.path.join(self.folder, "hearth"))
+        config = os.path.join(self.folder, "nobody.json")
+        with open(config, "w", encoding="utf-8") as f:
+            json.dump({"boot-source": {"kernel_image_path": kernel}}, f)
+        done = subprocess.run([os.path.join(self.folder, "hearth"), "--no-api", "--config-file", config, "--kvm-node", node],
+                              user=65534, group=65534, extra_groups=[], stdin=subprocess.DEVNULL, capture_output=True,
+                              text=True, timeout=20, check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("Permission denied; add this user to the group", done.stderr)
 
     def test_a_kvm_node_that_is_something_else(self):
         process = self.hearth(kvm_node="/dev/null")
