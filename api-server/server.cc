@@ -110,13 +110,20 @@ class Server::ApiThread : public Connection::Owner {
     return loop_->Add(listener_->fd(), EPOLLIN, [this](uint32_t) { Accept(); });
   }
 
+  // Until the host has room again for what is missing: descriptors, memory, epoll watches.
+  void ListenLater() {
+    loop_->PostDelayed(kAcceptPause, [this] {
+      if (!Listen().ok()) ListenLater();
+    });
+  }
+
   void Accept() {
     base::UniqueFd fd(accept4(listener_->fd(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
     if (!fd.valid()) {
       if (errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM) return;
       // The client stays in the queue; asking again at once would only spin.
       loop_->Remove(listener_->fd());
-      loop_->PostDelayed(kAcceptPause, [this] { HEARTH_CHECK(Listen().ok()); });
+      ListenLater();
       return;
     }
     if (connections_.size() >= options_.max_connections && !CloseLongestIdle()) {

@@ -54,7 +54,8 @@ void EventLoop::Post(Task task) {
 }
 
 uint64_t EventLoop::PostDelayed(absl::Duration delay, Task task) {
-  timers_.push_back({absl::Now() + delay, next_timer_id_, std::move(task)});
+  timers_.push_back({std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(delay),
+                     next_timer_id_, std::move(task)});
   return next_timer_id_++;
 }
 
@@ -80,7 +81,7 @@ void EventLoop::RunPosted() {
 }
 
 int EventLoop::RunTimersAndGetTimeoutMs() {
-  const absl::Time now = absl::Now();
+  const auto now = std::chrono::steady_clock::now();
   std::vector<Timer> due;
   for (size_t i = 0; i < timers_.size();) {
     if (timers_[i].when > now) {
@@ -96,8 +97,9 @@ int EventLoop::RunTimersAndGetTimeoutMs() {
       std::min_element(timers_.begin(), timers_.end(),
                        [](const Timer& a, const Timer& b) { return a.when < b.when; });
   // Rounded up: waking a fraction early would only spin.
-  return static_cast<int>(
-      std::max<int64_t>(0, absl::ToInt64Milliseconds(earliest->when - absl::Now())) + 1);
+  const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+      earliest->when - std::chrono::steady_clock::now());
+  return static_cast<int>(std::max<int64_t>(0, left.count()) + 1);
 }
 
 void EventLoop::Run() {

@@ -7,6 +7,7 @@
 #ifndef HEARTH_BASE_EVENT_LOOP_H_
 #define HEARTH_BASE_EVENT_LOOP_H_
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <unordered_map>
@@ -43,7 +44,8 @@ class EventLoop {
   // Runs `task` once on the loop's thread, in the order of the calls. Any thread; also before
   // Run().
   void Post(Task task) ABSL_LOCKS_EXCLUDED(mutex_);
-  // Runs `task` once, `delay` from now. Loop thread. Returns an id for Cancel().
+  // Runs `task` once, `delay` from now, whatever is done to the wall clock. Loop thread. Returns an
+  // id for Cancel().
   uint64_t PostDelayed(absl::Duration delay, Task task);
   void Cancel(uint64_t timer_id);
 
@@ -58,7 +60,7 @@ class EventLoop {
     FdCallback callback;
   };
   struct Timer {
-    absl::Time when;
+    std::chrono::steady_clock::time_point when;
     uint64_t id;
     Task task;
   };

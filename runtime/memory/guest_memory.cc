@@ -123,14 +123,12 @@ const GuestMemory::Region* GuestMemory::FindRegion(GuestAddress start, uint64_t 
   return nullptr;
 }
 
-uint64_t GuestMemory::BitmapOffset(const Region& region) const { return region.fd_offset; }
-
 std::optional<GuestSlice> GuestMemory::Slice(GuestAddress start, uint64_t size_bytes) const {
   const Region* const region = FindRegion(start, size_bytes);
   if (region == nullptr) return std::nullopt;
   const uint64_t offset = start - region->start;
   return GuestSlice(static_cast<uint8_t*>(region->hva) + offset, size_bytes, dirty_.get(),
-                    BitmapOffset(*region) + offset);
+                    region->fd_offset + offset);
 }
 
 absl::StatusOr<GuestSlice> GuestMemory::SliceFor(absl::string_view what, GuestAddress start,

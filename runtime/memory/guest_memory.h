@@ -46,7 +46,7 @@ class GuestMemory {
     GuestAddress start;
     uint64_t size_bytes;
     void* hva;           // for KVM_SET_USER_MEMORY_REGION and madvise(2) only
-    uint64_t fd_offset;  // of the region in fd(), where there is one
+    uint64_t fd_offset;  // of the region in fd(), where there is one, and in the dirty bitmap
   };
 
   static absl::StatusOr<std::unique_ptr<GuestMemory>> Create(const Options& options);
@@ -83,7 +83,6 @@ class GuestMemory {
  private:
   GuestMemory(const Options& options) : options_(options) {}
   const Region* FindRegion(GuestAddress start, uint64_t size_bytes) const;
-  uint64_t BitmapOffset(const Region& region) const;
 
   const Options options_;
   std::vector<Region> regions_;
