@@ -1,27 +1,79 @@
 // SPDX-License-Identifier: Apache-2.0
-// EventLoop: one thread's loop over epoll(7).
+// EventLoop: one thread's loop over io_uring(7) or epoll(7).
 //
 // The loop belongs to the thread that calls Run(); every method but Post() and Quit() is for that
 // thread (or before Run()). Callbacks run on that thread and may add and remove watches, their own
 // too. An idle loop wakes for nothing.
+//
+// A turn: events and completions, posted tasks, timers, turn tasks; then one system call that
+// submits what the turn has prepared and waits. Threads that do I/O ask for io_uring and get epoll
+// where it is not allowed; the others use epoll, which needs less memory and starts faster.
 #ifndef HEARTH_BASE_EVENT_LOOP_H_
 #define HEARTH_BASE_EVENT_LOOP_H_
 
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/functional/any_invocable.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "base/io_ring.h"
 #include "base/unique_fd.h"
 
 namespace hearth::base {
+
+using MonotonicTime = std::chrono::steady_clock::time_point;
+
+class EventLoop;
+
+// Calls back at a deadline, exact to the nanosecond but for the kernel's own latency (the loop's
+// thread runs with the least timer slack). Setting it allocates nothing. Loop thread.
+class Timer {
+ public:
+  Timer(EventLoop* loop, absl::AnyInvocable<void()> callback);
+  ~Timer();
+  Timer(const Timer&) = delete;
+  Timer& operator=(const Timer&) = delete;
+
+  // Replaces a deadline that was set before.
+  void Set(MonotonicTime when);
+  void Cancel();
+  bool armed() const { return armed_; }
+
+ private:
+  friend class EventLoop;
+  EventLoop* const loop_;
+  absl::AnyInvocable<void()> callback_;
+  MonotonicTime when_{};
+  bool armed_ = false;
+};
+
+// Work to do once, after all events of a turn: what the events of a turn have in common, such as
+// telling the guest. Loop thread; allocates nothing.
+class TurnTask {
+ public:
+  TurnTask(EventLoop* loop, absl::AnyInvocable<void()> callback);
+  ~TurnTask();
+  TurnTask(const TurnTask&) = delete;
+  TurnTask& operator=(const TurnTask&) = delete;
+
+  // Runs the callback at the end of this turn; no effect if it is to run already.
+  void Schedule();
+
+ private:
+  friend class EventLoop;
+  EventLoop* const loop_;
+  absl::AnyInvocable<void()> callback_;
+  bool scheduled_ = false;
+};
 
 class EventLoop {
  public:
@@ -29,12 +81,27 @@ class EventLoop {
   using FdCallback = absl::AnyInvocable<void(uint32_t events)>;
   using Task = absl::AnyInvocable<void()>;
 
-  static absl::StatusOr<std::unique_ptr<EventLoop>> Create();
+  struct Options {
+    // Try io_uring first.
+    bool io_uring = false;
+    // Of the submission queue.
+    unsigned ring_entries = 128;
+  };
+
+  // Over epoll.
+  static absl::StatusOr<std::unique_ptr<EventLoop>> Create() { return Create(Options{}); }
+  static absl::StatusOr<std::unique_ptr<EventLoop>> Create(const Options& options);
   EventLoop(const EventLoop&) = delete;
   EventLoop& operator=(const EventLoop&) = delete;
 
+  // nullptr where the loop runs over epoll.
+  IoRing* ring() { return ring_.get(); }
+  // "io_uring", "epoll", or "epoll (io_uring_queue_init_params: Operation not permitted)".
+  const std::string& backend() const { return backend_; }
+
   // Watches `fd` (which the caller owns and keeps open until Remove()) for `events`,
-  // level-triggered. One watch an fd.
+  // level-triggered, or edge-triggered with EPOLLET, which is the cheaper one: an eventfd that is
+  // watched so need never be read. One watch an fd.
   absl::Status Add(int fd, uint32_t events, FdCallback callback);
   // Changes the events of a watch; 0 keeps only EPOLLHUP and EPOLLERR.
   absl::Status Modify(int fd, uint32_t events);
@@ -49,8 +116,25 @@ class EventLoop {
   uint64_t PostDelayed(absl::Duration delay, Task task);
   void Cancel(uint64_t timer_id);
 
+  // Asked for work while the loop would otherwise sleep.
+  class Poller {
+   public:
+    virtual ~Poller() = default;
+    // True if there was something to do (and it is done).
+    virtual bool Poll() = 0;
+  };
+  // From now until `until` the loop does not sleep: it asks `poller` again and again, looks for
+  // completions without a system call, and enters the kernel only for what was prepared. For
+  // devices that expect the next request within microseconds. A later call moves the end; a time
+  // that has passed ends it. The poller must outlive its spinning: StopSpinning() before it goes.
+  void SpinUntil(Poller* poller, MonotonicTime until);
+  void StopSpinning(Poller* poller);
+
   // Until Quit(). Runs the tasks posted before Quit() first.
   void Run();
+  // For tests and fuzzers: turns until `done` (asked before each) or `limit`; true if done. A limit
+  // of 0: only what is ready now.
+  bool RunUntil(absl::FunctionRef<bool()> done, std::chrono::nanoseconds limit);
   // Any thread.
   void Quit();
 

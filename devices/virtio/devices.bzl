@@ -1,0 +1,7 @@
+"""THE list of virtio devices: a folder each, in the order in which a guest finds them."""
+
+VIRTIO_DEVICES = [
+    "balloon",
+    "block",
+    "net",
+]
