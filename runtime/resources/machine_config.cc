@@ -17,6 +17,7 @@ MachineConfig DefaultMachineConfig() {
   config.set_track_dirty_pages(false);
   config.set_huge_pages(MachineConfig::HUGE_PAGES_NONE);
   config.set_cpu_template(MachineConfig::CPU_TEMPLATE_NONE);
+  config.set_io_threads(1);
   return config;
 }
 

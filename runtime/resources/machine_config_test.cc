@@ -12,7 +12,7 @@ TEST_F(ResourceTest, MachineConfigHasDefaults) {
   EXPECT_EQ(
       Get(kPath),
       R"({"vcpu_count":1,"mem_size_mib":128,"smt":false,"track_dirty_pages":false,"huge_pages":"None",)"
-      R"("cpu_template":"None"})");
+      R"("cpu_template":"None","io_threads":1})");
 }
 
 TEST_F(ResourceTest, MachineConfigPutSetsWhatItLeavesOutToDefaults) {
@@ -24,7 +24,7 @@ TEST_F(ResourceTest, MachineConfigPutSetsWhatItLeavesOutToDefaults) {
   EXPECT_EQ(
       Get(kPath),
       R"({"vcpu_count":3,"mem_size_mib":512,"smt":false,"track_dirty_pages":false,"huge_pages":"2M",)"
-      R"("cpu_template":"None"})");
+      R"("cpu_template":"None","io_threads":1})");
 }
 
 TEST_F(ResourceTest, MachineConfigPatchKeepsTheRest) {

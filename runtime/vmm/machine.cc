@@ -22,25 +22,26 @@ absl::Status CheckVcpuCount(const MachineSpec& spec, const Hypervisor& hyperviso
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Machine>> Machine::Create(const MachineSpec& spec,
-                                                         base::EventLoop* loop,
+absl::StatusOr<std::unique_ptr<Machine>> Machine::Create(MachineSpec spec, base::EventLoop* loop,
                                                          PlatformDevices::Events events,
                                                          VcpuSet::StopHandler on_vcpu_stop) {
   HEARTH_ASSIGN_OR_RETURN(Hypervisor hypervisor, Hypervisor::Open(spec.kvm_node));
   HEARTH_RETURN_IF_ERROR(CheckVcpuCount(spec, hypervisor));
   HEARTH_ASSIGN_OR_RETURN(VmFd vm, hypervisor.CreateVm());
   std::unique_ptr<Machine> machine(new Machine(std::move(hypervisor), std::move(vm)));
-  HEARTH_RETURN_IF_ERROR(machine->Build(spec, loop, std::move(events), std::move(on_vcpu_stop)));
+  HEARTH_RETURN_IF_ERROR(
+      machine->Build(std::move(spec), loop, std::move(events), std::move(on_vcpu_stop)));
   return machine;
 }
 
-absl::Status Machine::Build(const MachineSpec& spec, base::EventLoop* loop,
-                            PlatformDevices::Events events, VcpuSet::StopHandler on_vcpu_stop) {
+absl::Status Machine::Build(MachineSpec spec, base::EventLoop* loop, PlatformDevices::Events events,
+                            VcpuSet::StopHandler on_vcpu_stop) {
   HEARTH_RETURN_IF_ERROR(vm_.SetTssAddress(kTssAddress));
   HEARTH_RETURN_IF_ERROR(vm_.CreateIrqchip());
   HEARTH_RETURN_IF_ERROR(vm_.CreatePit());
 
   HEARTH_ASSIGN_OR_RETURN(memory_, GuestMemory::Create(spec.memory), "machine-config");
+  spec.load.mmio_devices = DeviceSlots(spec.devices.size());
   // The kernel is loaded before KVM knows the memory: mapping files over a slot would make KVM drop
   // its page tables.
   HEARTH_ASSIGN_OR_RETURN(const GuestEntry entry, LoadGuest(*memory_, spec.load));
@@ -48,9 +49,12 @@ absl::Status Machine::Build(const MachineSpec& spec, base::EventLoop* loop,
 
   HEARTH_ASSIGN_OR_RETURN(platform_,
                           PlatformDevices::Create(spec.platform, loop, std::move(events)));
+  HEARTH_RETURN_IF_ERROR(CreateDevices(spec));
   Bus::Builder pio, mmio;
   HEARTH_RETURN_IF_ERROR(platform_->AddTo(pio, mmio));
   HEARTH_RETURN_IF_ERROR(platform_->Connect(vm_));
+  HEARTH_RETURN_IF_ERROR(devices_->AddTo(mmio));
+  HEARTH_RETURN_IF_ERROR(devices_->Connect(vm_));
   pio_ = std::move(pio).Build();
   mmio_ = std::move(mmio).Build();
 
@@ -59,6 +63,26 @@ absl::Status Machine::Build(const MachineSpec& spec, base::EventLoop* loop,
   HEARTH_LOG(kDebug, "kernel: ", entry.kernel_bytes_mapped, " bytes mapped, ",
              entry.kernel_bytes_copied, " copied");
   return vcpus_->Start();
+}
+
+absl::Status Machine::CreateDevices(MachineSpec& spec) {
+  // A machine without devices has no thread for them.
+  if (!spec.devices.empty()) {
+    HEARTH_ASSIGN_OR_RETURN(io_threads_, IoThreads::Start(spec.io_threads, spec.allow_io_uring));
+  }
+  HEARTH_ASSIGN_OR_RETURN(
+      devices_, DeviceManager::Create(std::move(spec.devices), memory_.get(), io_threads_.get()));
+  return absl::OkStatus();
+}
+
+void Machine::Resume() {
+  devices_->Resume();
+  vcpus_->Resume();
+}
+
+void Machine::Pause() {
+  vcpus_->Pause();
+  devices_->Pause();
 }
 
 absl::StatusOr<std::vector<VcpuFd>> Machine::CreateVcpus(const MachineSpec& spec,

@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "base/status_macros.h"
 #include "base/unique_fd.h"
+#include "devices/virtio/device_table.h"
 #include "runtime/control/config_file.h"
 #include "runtime/resources/vm_config.h"
 #include "runtime/vmm/options.h"
@@ -93,10 +94,13 @@ class Program {
     HEARTH_RETURN_IF_ERROR(loop_->Add(signals_.get(), EPOLLIN, [this](uint32_t) { OnSignal(); }));
     vmm_ = std::make_unique<Vmm>(Vmm::Options{.kvm_node = options_.kvm_node,
                                               .boot_timer = options_.boot_timer,
+                                              .allow_io_uring = !options_.no_io_uring,
                                               .process_start = process_start},
-                                 &config_, loop_.get(), [this](int status) { End(status); });
+                                 &config_, &devices_, loop_.get(),
+                                 [this](int status) { End(status); });
     AddResources(&config_, vmm_.get(), {.id = options_.id, .version = std::string(kHearthVersion)},
                  /*flush_metrics=*/nullptr, &resources_);
+    devices_.AddResources(&resources_);
     return absl::OkStatus();
   }
 
@@ -129,6 +133,7 @@ class Program {
   const ProgramOptions options_;
   int exit_status_ = kExitOk;
   VmConfig config_;
+  DeviceFamilies devices_{virtio::DeviceModules()};
   Resources resources_;
   base::UniqueFd signals_;
   std::unique_ptr<base::EventLoop> loop_;

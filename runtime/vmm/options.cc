@@ -26,6 +26,8 @@ std::vector<base::Flag> Flags(ProgramOptions& options, std::string& level) {
        &options.kvm_node},
       {"boot-timer", "", "Logs the time of the guest's boot, when the guest signals its end.",
        &options.boot_timer},
+      {"no-io-uring", "", "Runs the devices over epoll, even where io_uring is allowed.",
+       &options.no_io_uring},
       {"log-path", "PATH", "A file or FIFO for the log; standard error without it.",
        &options.log_path},
       {"level", "LEVEL", "What is logged: Error, Warning, Info, Debug, Trace or Off.", &level},

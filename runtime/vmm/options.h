@@ -26,6 +26,7 @@ struct ProgramOptions {
   std::string id = "anonymous-instance";
   std::string kvm_node = "/dev/kvm";
   bool boot_timer = false;
+  bool no_io_uring = false;
 
   std::string log_path;
   base::LogLevel log_level = base::LogLevel::kInfo;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/vmm/spec.h"
 
+#include <algorithm>
+
 namespace hearth {
 namespace {
 
@@ -59,7 +61,15 @@ absl::StatusOr<MachineSpec> SpecFromConfig(const VmConfig& config) {
                                          .refill_time_ms = limit.refill_time()};
     }
   }
+  spec.io_threads = config.machine.io_threads();
   return spec;
+}
+
+void AddKernelArguments(absl::string_view arguments, std::string* command_line) {
+  // What follows " -- " is for init.
+  const size_t init_arguments = command_line->find(" -- ");
+  command_line->insert(std::min(init_arguments, command_line->size()), arguments.data(),
+                       arguments.size());
 }
 
 }  // namespace hearth

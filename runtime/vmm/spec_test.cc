@@ -30,6 +30,7 @@ TEST(SpecFromConfig, TakesWhatWasGiven) {
   config.machine.set_smt(true);
   config.machine.set_mem_size_mib(512);
   config.machine.set_track_dirty_pages(true);
+  config.machine.set_io_threads(3);
   config.machine.set_huge_pages(MachineConfig::HUGE_PAGES_2M);
   BootSource& boot = config.boot_source.emplace();
   boot.set_kernel_image_path("/k");
@@ -43,6 +44,7 @@ TEST(SpecFromConfig, TakesWhatWasGiven) {
   const auto spec = SpecFromConfig(config);
   ASSERT_TRUE(spec.ok());
   EXPECT_EQ(spec->cpus.vcpu_count, 4u);
+  EXPECT_EQ(spec->io_threads, 3u);
   EXPECT_EQ(spec->load.vcpu_count, 4u);
   EXPECT_TRUE(spec->cpus.smt);
   EXPECT_TRUE(spec->log_dirty_pages);
@@ -53,6 +55,15 @@ TEST(SpecFromConfig, TakesWhatWasGiven) {
   EXPECT_EQ(spec->platform.serial_out_path, "/log");
   EXPECT_EQ(spec->platform.serial_rate_limit.size, 10u);
   EXPECT_EQ(spec->platform.serial_rate_limit.refill_time_ms, 1000u);
+}
+
+TEST(AddKernelArguments, GoesBeforeWhatIsForInit) {
+  std::string plain = "console=ttyS0";
+  AddKernelArguments(" root=/dev/vda", &plain);
+  EXPECT_EQ(plain, "console=ttyS0 root=/dev/vda");
+  std::string with_init = "quiet -- --verbose";
+  AddKernelArguments(" root=/dev/vda", &with_init);
+  EXPECT_EQ(with_init, "quiet root=/dev/vda -- --verbose");
 }
 
 }  // namespace

@@ -22,9 +22,16 @@ absl::Status Vmm::Start() {
   spec.kvm_node = options_.kvm_node;
   spec.platform.boot_timer = options_.boot_timer;
   spec.platform.process_start = options_.process_start;
+  spec.allow_io_uring = options_.allow_io_uring;
+  HEARTH_ASSIGN_OR_RETURN(spec.devices, devices_->Requests());
+  AddKernelArguments(devices_->KernelArguments(), &spec.load.command_line);
+  AddKernelArguments(DeviceArguments(DeviceSlots(spec.devices.size())), &spec.load.command_line);
+  const std::string started =
+      absl::StrCat(spec.cpus.vcpu_count, " vCPUs, ", spec.memory.size_bytes >> 20, " MiB, ",
+                   spec.devices.size(), " virtio devices, kernel ", spec.load.kernel_path);
   HEARTH_ASSIGN_OR_RETURN(
       machine_,
-      Machine::Create(spec, loop_,
+      Machine::Create(std::move(spec), loop_,
                       {.on_reset = [this] { PostEnd("the guest pulsed the reset line", kExitOk); },
                        .on_power_off = [this] { PostEnd("the guest powered off", kExitOk); }},
                       [this](VcpuStop stop) {
@@ -32,11 +39,11 @@ absl::Status Vmm::Start() {
                           OnVcpuStop(std::move(stop));
                         });
                       }));
+  devices_->Attach(machine_->DeviceHandles());
   terminal_.emplace(STDIN_FILENO);
   machine_->Resume();
   state_ = State::kRunning;
-  HEARTH_LOG(kInfo, "microVM started: ", spec.cpus.vcpu_count, " vCPUs, ",
-             spec.memory.size_bytes >> 20, " MiB, kernel ", spec.load.kernel_path);
+  HEARTH_LOG(kInfo, "microVM started: ", started);
   return absl::OkStatus();
 }
 

@@ -13,6 +13,7 @@
 #include "base/event_loop.h"
 #include "runtime/control/machine_control.h"
 #include "runtime/resources/vm_config.h"
+#include "runtime/vmm/device_families.h"
 #include "runtime/vmm/machine.h"
 #include "runtime/vmm/terminal.h"
 
@@ -29,15 +30,22 @@ class Vmm final : public MachineControl {
   struct Options {
     std::string kvm_node = "/dev/kvm";
     bool boot_timer = false;
+    bool allow_io_uring = true;
     BootTimer::Times process_start;
   };
   // Called once, on the main thread, when the guest has ended the machine; gets the process's exit
   // status.
   using EndHandler = absl::AnyInvocable<void(int exit_status)>;
 
-  // `loop` is the main thread's; `config` is what the API's nouns fill. Both must outlive this.
-  Vmm(Options options, const VmConfig* config, base::EventLoop* loop, EndHandler on_end)
-      : options_(std::move(options)), config_(config), loop_(loop), on_end_(std::move(on_end)) {}
+  // `loop` is the main thread's; `config` and `devices` are what the API's nouns fill. All must
+  // outlive this.
+  Vmm(Options options, const VmConfig* config, DeviceFamilies* devices, base::EventLoop* loop,
+      EndHandler on_end)
+      : options_(std::move(options)),
+        config_(config),
+        devices_(devices),
+        loop_(loop),
+        on_end_(std::move(on_end)) {}
   ~Vmm() override;
 
   State state() const override { return state_; }
@@ -54,6 +62,7 @@ class Vmm final : public MachineControl {
 
   const Options options_;
   const VmConfig* const config_;
+  DeviceFamilies* const devices_;
   base::EventLoop* const loop_;
   EndHandler on_end_;
   State state_ = State::kNotStarted;
