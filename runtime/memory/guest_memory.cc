@@ -59,6 +59,18 @@ absl::StatusOr<uint8_t*> ReserveAligned(uint64_t size) {
   return start + head;
 }
 
+// What a mapping of guest memory wants besides being there. Neighbours that are set up alike become
+// one mapping in the kernel.
+absl::Status SetUp(GuestMemory::Pages pages, void* at, uint64_t size) {
+  if (pages == GuestMemory::Pages::kTransparentHuge && madvise(at, size, MADV_HUGEPAGE) != 0) {
+    return ErrnoStatus("madvise(MADV_HUGEPAGE)", "guest memory", errno,
+                       "the host kernel has no transparent huge pages: set huge_pages to \"None\"");
+  }
+  // For people who read /proc/PID/smaps; an old kernel refuses, and nothing depends on it.
+  prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, at, size, "hearth-guest-memory");
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<GuestMemory>> GuestMemory::Create(const Options& options) {
@@ -96,13 +108,7 @@ absl::StatusOr<std::unique_ptr<GuestMemory>> GuestMemory::Create(const Options& 
       return ErrnoStatus("mmap", absl::StrCat(size >> 20, " MiB of guest memory"), errno,
                          hugetlb ? "reserve 2 MiB pages first: /proc/sys/vm/nr_hugepages" : "");
     }
-    if (options.pages == Pages::kTransparentHuge && madvise(at, size, MADV_HUGEPAGE) != 0) {
-      return ErrnoStatus(
-          "madvise(MADV_HUGEPAGE)", "guest memory", errno,
-          "the host kernel has no transparent huge pages: set huge_pages to \"None\"");
-    }
-    // For people who read /proc/PID/smaps; an old kernel refuses, and nothing depends on it.
-    prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, at, size, "hearth-guest-memory");
+    HEARTH_RETURN_IF_ERROR(SetUp(options.pages, at, size));
     fd_offset += size;
   }
   if (options.track_dirty)
@@ -131,6 +137,19 @@ std::optional<GuestSlice> GuestMemory::Slice(GuestAddress start, uint64_t size_b
                     region->fd_offset + offset);
 }
 
+void GuestMemory::MarkDirtyInRegion(const iovec& written) const {
+  const auto at = reinterpret_cast<uintptr_t>(written.iov_base);
+  for (const Region& region : regions_) {
+    const uint64_t offset =
+        at - reinterpret_cast<uintptr_t>(region.hva);  // huge where `at` is below
+    if (offset >= region.size_bytes) continue;
+    HEARTH_CHECK(written.iov_len <= region.size_bytes - offset);
+    dirty_->Mark(region.fd_offset + offset, written.iov_len);
+    return;
+  }
+  HEARTH_CHECK(written.iov_len == 0);
+}
+
 absl::StatusOr<GuestSlice> GuestMemory::SliceFor(absl::string_view what, GuestAddress start,
                                                  uint64_t size_bytes) const {
   if (const std::optional<GuestSlice> slice = Slice(start, size_bytes)) return *slice;
@@ -144,6 +163,14 @@ absl::Status GuestMemory::Write(absl::string_view what, GuestAddress start,
   HEARTH_ASSIGN_OR_RETURN(const GuestSlice slice, SliceFor(what, start, data.size()));
   HEARTH_CHECK(slice.CopyIn(0, data.data(), data.size()));
   return absl::OkStatus();
+}
+
+absl::Status GuestMemory::MapAnonymous(void* at, uint64_t size_bytes) const {
+  if (mmap(at, size_bytes, PROT_READ | PROT_WRITE,
+           MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0) == MAP_FAILED) {
+    return ErrnoStatus("mmap", absl::StrCat(size_bytes, " bytes of guest memory"));
+  }
+  return SetUp(options_.pages, at, size_bytes);
 }
 
 absl::Status GuestMemory::MapFilePrivate(absl::string_view what, int fd, uint64_t file_offset,
@@ -162,11 +189,12 @@ absl::Status GuestMemory::MapFilePrivate(absl::string_view what, int fd, uint64_
            static_cast<off_t>(file_offset)) == MAP_FAILED) {
     // MAP_FIXED may have removed the old mapping before it failed: put anonymous memory back.
     const int map_errno = errno;
-    if (mmap(slice.hva_, mapped, PROT_READ | PROT_WRITE,
-             MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0) == MAP_FAILED) {
-      return ErrnoStatus("mmap", "guest memory, after a failed file mapping");
-    }
+    HEARTH_RETURN_IF_ERROR(MapAnonymous(slice.hva_, mapped), "after a failed file mapping");
     return ErrnoStatus("mmap", what, map_errno);
+  }
+  {
+    absl::MutexLock lock(&file_ranges_mutex_);
+    file_ranges_.Add({start.value(), start.value() + mapped});
   }
   // The rest of the last page holds whatever follows in the file.
   if (mapped > size_bytes) HEARTH_CHECK(slice.Fill(size_bytes, 0, mapped - size_bytes));

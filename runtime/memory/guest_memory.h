@@ -10,19 +10,24 @@
 #ifndef HEARTH_RUNTIME_MEMORY_GUEST_MEMORY_H_
 #define HEARTH_RUNTIME_MEMORY_GUEST_MEMORY_H_
 
+#include <sys/uio.h>
+
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/types/span.h"
 #include "base/unique_fd.h"
 #include "runtime/memory/dirty_bitmap.h"
 #include "runtime/memory/guest_address.h"
 #include "runtime/memory/guest_slice.h"
+#include "runtime/memory/range_set.h"
 
 namespace hearth {
 
@@ -69,6 +74,13 @@ class GuestMemory {
   absl::StatusOr<GuestSlice> SliceFor(absl::string_view what, GuestAddress start,
                                       uint64_t size_bytes) const;
 
+  // Marks what a system call wrote into `written`, which came from GuestSlice::AsIovec(). No cost
+  // unless track_dirty.
+  void MarkDirty(const iovec& written) const {
+    if (dirty_ != nullptr) [[unlikely]]
+      MarkDirtyInRegion(written);
+  }
+
   // Copies `data` to `start`.
   absl::Status Write(absl::string_view what, GuestAddress start, absl::string_view data);
 
@@ -83,6 +95,7 @@ class GuestMemory {
  private:
   GuestMemory(const Options& options) : options_(options) {}
   const Region* FindRegion(GuestAddress start, uint64_t size_bytes) const;
+  void MarkDirtyInRegion(const iovec& written) const;
 
   const Options options_;
   std::vector<Region> regions_;

@@ -56,7 +56,7 @@ class GuestSlice {
   requires std::is_integral_v<T> std::optional<T> Load(uint64_t offset)
   const {
     if (!Fits(offset, sizeof(T))) return std::nullopt;
-    if (reinterpret_cast<uintptr_t>(hva_ + offset) % alignof(T) == 0) {
+    if (Aligned<T>(offset)) {
       return *reinterpret_cast<const volatile T*>(hva_ + offset);
     }
     T value;
@@ -67,11 +67,30 @@ class GuestSlice {
   requires std::is_integral_v<T>
   [[nodiscard]] bool Store(uint64_t offset, T value) const {
     if (!Fits(offset, sizeof(T))) return false;
-    if (reinterpret_cast<uintptr_t>(hva_ + offset) % alignof(T) == 0) {
+    if (Aligned<T>(offset)) {
       *reinterpret_cast<volatile T*>(hva_ + offset) = value;
     } else {
       std::memcpy(hva_ + offset, &value, sizeof(T));
     }
+    MarkDirty(offset, sizeof(T));
+    return true;
+  }
+
+  // A scalar that the guest's threads synchronize by, such as a ring's index: what the guest wrote
+  // before it is seen after LoadAcquire(), and what was written here before StoreRelease() is seen
+  // by whom sees the value. The scalar must be naturally aligned in guest memory (which maps pages
+  // to pages): an access that is not returns nullopt or false.
+  template <typename T>
+  requires std::is_integral_v<T> std::optional<T> LoadAcquire(uint64_t offset)
+  const {
+    if (!Fits(offset, sizeof(T)) || !Aligned<T>(offset)) return std::nullopt;
+    return __atomic_load_n(reinterpret_cast<const T*>(hva_ + offset), __ATOMIC_ACQUIRE);
+  }
+  template <typename T>
+  requires std::is_integral_v<T>
+  [[nodiscard]] bool StoreRelease(uint64_t offset, T value) const {
+    if (!Fits(offset, sizeof(T)) || !Aligned<T>(offset)) return false;
+    __atomic_store_n(reinterpret_cast<T*>(hva_ + offset), value, __ATOMIC_RELEASE);
     MarkDirty(offset, sizeof(T));
     return true;
   }
@@ -89,6 +108,10 @@ class GuestSlice {
       : hva_(hva), size_(size), dirty_(dirty), dirty_offset_(dirty_offset) {}
   bool Fits(uint64_t offset, uint64_t size) const {
     return offset <= size_ && size <= size_ - offset;
+  }
+  template <typename T>
+  bool Aligned(uint64_t offset) const {
+    return reinterpret_cast<uintptr_t>(hva_ + offset) % alignof(T) == 0;
   }
 
   uint8_t* hva_ = nullptr;

@@ -28,9 +28,7 @@ absl::Status ActionsResource::Run(ActionRequest::Action action) {
     case ActionRequest::ACTION_SEND_CTRL_ALT_DEL:
       return machine_.SendCtrlAltDel();
     case ActionRequest::ACTION_FLUSH_METRICS:
-      if (flush_metrics_ == nullptr)
-        return absl::FailedPreconditionError("FlushMetrics: no metrics are configured");
-      return flush_metrics_();
+      return metrics_.Flush();
     default:
       return absl::InternalError("an action that the schema does not know");
   }

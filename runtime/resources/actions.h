@@ -3,23 +3,19 @@
 #ifndef HEARTH_RUNTIME_RESOURCES_ACTIONS_H_
 #define HEARTH_RUNTIME_RESOURCES_ACTIONS_H_
 
-#include <utility>
-
-#include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "runtime/control/machine_control.h"
 #include "runtime/control/resource.h"
 #include "runtime/resources/actions.json.h"
+#include "runtime/resources/metrics_config.h"
 
 namespace hearth {
 
 class ActionsResource : public Resource {
  public:
-  using FlushMetrics = absl::AnyInvocable<absl::Status()>;
-
-  // `machine` outlives the resource. `flush_metrics` may be null: then there are no metrics.
-  ActionsResource(MachineControl* machine, FlushMetrics flush_metrics)
-      : machine_(*machine), flush_metrics_(std::move(flush_metrics)) {}
+  // Both outlive the resource.
+  ActionsResource(MachineControl* machine, MetricsResource* metrics)
+      : machine_(*machine), metrics_(*metrics) {}
 
   absl::string_view path() const override { return "/actions"; }
   absl::Span<const Verb> verbs() const override;
@@ -29,7 +25,7 @@ class ActionsResource : public Resource {
   absl::Status Run(ActionRequest::Action action);
 
   MachineControl& machine_;
-  FlushMetrics flush_metrics_;
+  MetricsResource& metrics_;
 };
 
 }  // namespace hearth

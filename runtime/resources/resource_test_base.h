@@ -18,9 +18,8 @@ namespace hearth {
 class ResourceTest : public ::testing::Test {
  protected:
   ResourceTest() {
-    AddResources(
-        &config_, &machine_, {.id = "vm1", .version = "0.1.0"}, [this] { return flush_status_; },
-        &resources_);
+    AddResources(&config_, &machine_, {.id = "vm1", .version = "0.1.0"},
+                 {.collect = [this] { return metrics_; }, .on_configured = [] {}}, &resources_);
   }
 
   // The reply's JSON ("" for none), or the error's message.
@@ -52,7 +51,7 @@ class ResourceTest : public ::testing::Test {
 
   FakeMachineControl machine_;
   VmConfig config_;
-  absl::Status flush_status_;
+  MetricSections metrics_;
   Resources resources_;
 };
 

@@ -15,6 +15,7 @@
 #include "runtime/resources/instance_info.h"
 #include "runtime/resources/logger.h"
 #include "runtime/resources/machine_config.h"
+#include "runtime/resources/metrics_config.h"
 #include "runtime/resources/serial_config.h"
 
 namespace hearth {
@@ -24,7 +25,8 @@ struct VmConfig {
   MachineConfig machine = DefaultMachineConfig();
   std::optional<BootSource> boot_source;
   std::optional<SerialConfig> serial;
-  std::optional<LoggerConfig> logger;  // in effect already
+  std::optional<LoggerConfig> logger;    // in effect already
+  std::optional<MetricsConfig> metrics;  // likewise
 };
 
 // Every noun of the API; devices append theirs. The elements stay where they are; the vector may
@@ -32,9 +34,10 @@ struct VmConfig {
 using Resources = std::vector<std::unique_ptr<Resource>>;
 
 // Appends the nouns that are not devices. `config`, `machine` and `*resources` itself (GET
-// /vm/config walks over it) outlive the resources' last call. `flush_metrics` may be null.
-void AddResources(VmConfig* config, MachineControl* machine, InstanceIdentity identity,
-                  ActionsResource::FlushMetrics flush_metrics, Resources* resources);
+// /vm/config walks over it) outlive the resources' last call. Returns the noun of the
+// metrics, for whoever counts time.
+MetricsResource* AddResources(VmConfig* config, MachineControl* machine, InstanceIdentity identity,
+                              MetricsResource::Hooks metrics_hooks, Resources* resources);
 
 // GET /vm/config: what the other nouns were given, in the form of --config-file.
 class VmConfigResource : public Resource {

@@ -46,17 +46,6 @@ TEST_F(ResourceTest, ActionsReachTheMachineInTheirPhase) {
             "\"FlushMetrics\"");
 }
 
-TEST_F(ResourceTest, FlushMetricsNeedsMetrics) {
-  machine_.current = State::kRunning;
-  EXPECT_EQ(Put("/actions", R"({"action_type":"FlushMetrics"})"), "");
-  flush_status_ = absl::UnavailableError("a full pipe");
-  EXPECT_EQ(Put("/actions", R"({"action_type":"FlushMetrics"})"), "a full pipe");
-  ActionsResource without(&machine_, nullptr);
-  ActionRequest request;
-  request.set_action_type(ActionRequest::ACTION_FLUSH_METRICS);
-  EXPECT_TRUE(absl::IsFailedPrecondition(without.Handle({Method::kPut, "", &request}).status()));
-}
-
 TEST_F(ResourceTest, VmPausesAndResumes) {
   EXPECT_EQ(Patch("/vm", R"({"state":"Paused"})"), kTooEarly);
   machine_.current = State::kRunning;

@@ -4,6 +4,7 @@
 #ifndef HEARTH_RUNTIME_VMM_DEVICE_FAMILIES_H_
 #define HEARTH_RUNTIME_VMM_DEVICE_FAMILIES_H_
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -29,9 +30,19 @@ class DeviceFamilies {
   // The devices of the last Requests(), in its order.
   void Attach(const std::vector<virtio::DeviceHandle>& handles);
 
+  // The metrics of each attached device, such as "block_rootfs" and "balloon", and the sum of those
+  // of a module, such as "block": section -> name -> value.
+  std::map<std::string, std::map<std::string, uint64_t>> CollectMetrics() const;
+
  private:
-  std::vector<std::unique_ptr<virtio::DeviceFamily>> families_;
-  std::vector<size_t> request_counts_;  // of the last Requests(), one a family
+  struct Family {
+    const virtio::DeviceModule* module;
+    std::unique_ptr<virtio::DeviceFamily> family;
+    // Of the last Requests(); the handles are there once attached.
+    std::vector<std::string> paths;
+    std::vector<virtio::DeviceHandle> handles;
+  };
+  std::vector<Family> families_;
 };
 
 }  // namespace hearth

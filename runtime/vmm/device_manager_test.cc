@@ -35,7 +35,7 @@ class IdleDevice : public virtio::Device {
     if (state == "idle") return absl::OkStatus();
     return absl::InvalidArgumentError("not idle");
   }
-  void VisitMetrics(base::MetricVisitor) const override {}
+  void VisitMetrics(base::MetricVisitor visitor) const override { visitor("idle_count", 7); }
 
  private:
   virtio::ConfigSpace config_{8};
@@ -203,6 +203,19 @@ TEST(DeviceFamilies, KeepsTheOrderOfTheModules) {
   EXPECT_THAT(paths, ElementsAre("2/0", "2/1", "1/0"));
   EXPECT_EQ(families.KernelArguments(), " n=2 n=1");
   families.Attach(std::vector<virtio::DeviceHandle>(3));
+}
+
+TEST(DeviceFamilies, MetricsAreByDeviceAndByModule) {
+  static constexpr const virtio::DeviceModule* kModules[] = {&kModule<2>};
+  DeviceFamilies families(kModules);
+  ASSERT_TRUE(families.Requests().ok());
+  EXPECT_TRUE(families.CollectMetrics().empty()) << "there are no devices yet";
+  IdleDevice first, second;
+  families.Attach({virtio::DeviceHandle(&first, nullptr), virtio::DeviceHandle(&second, nullptr)});
+  const auto metrics = families.CollectMetrics();
+  EXPECT_EQ(metrics.at("idle").at("idle_count"), 14u);
+  EXPECT_EQ(metrics.at("idle_0").at("idle_count"), 7u);
+  EXPECT_EQ(metrics.at("idle_1").at("idle_count"), 7u);
 }
 
 TEST(DeviceFamilies, RefusesMoreThanAMachineHasSlotsFor) {

@@ -28,6 +28,8 @@
 namespace hearth {
 namespace {
 
+constexpr absl::Duration kMetricsInterval = absl::Seconds(60);
+
 // What of the start failed decides the exit status.
 struct Failure {
   absl::Status status;
@@ -98,8 +100,11 @@ class Program {
                                               .process_start = process_start},
                                  &config_, &devices_, loop_.get(),
                                  [this](int status) { End(status); });
-    AddResources(&config_, vmm_.get(), {.id = options_.id, .version = std::string(kHearthVersion)},
-                 /*flush_metrics=*/nullptr, &resources_);
+    metrics_ = AddResources(&config_, vmm_.get(),
+                            {.id = options_.id, .version = std::string(kHearthVersion)},
+                            {.collect = [this] { return devices_.CollectMetrics(); },
+                             .on_configured = [this] { FlushMetricsLater(); }},
+                            &resources_);
     devices_.AddResources(&resources_);
     return absl::OkStatus();
   }
@@ -116,6 +121,19 @@ class Program {
     return absl::OkStatus();
   }
 
+  void FlushMetricsLater() {
+    loop_->PostDelayed(kMetricsInterval, [this] {
+      FlushMetrics();
+      FlushMetricsLater();
+    });
+  }
+
+  void FlushMetrics() {
+    if (!config_.metrics) return;
+    if (const absl::Status status = metrics_->Flush(); !status.ok())
+      HEARTH_LOG(kWarning, status.message());
+  }
+
   void OnSignal() {
     signalfd_siginfo info;
     while (read(signals_.get(), &info, sizeof(info)) == sizeof(info)) {
@@ -127,6 +145,7 @@ class Program {
 
   void End(int exit_status) {
     exit_status_ = exit_status;
+    FlushMetrics();
     loop_->Quit();
   }
 
@@ -135,6 +154,7 @@ class Program {
   VmConfig config_;
   DeviceFamilies devices_{virtio::DeviceModules()};
   Resources resources_;
+  MetricsResource* metrics_ = nullptr;  // of resources_
   base::UniqueFd signals_;
   std::unique_ptr<base::EventLoop> loop_;
   std::unique_ptr<Vmm>
