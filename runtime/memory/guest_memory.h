@@ -90,17 +90,50 @@ class GuestMemory {
   // Refused (FailedPrecondition) where only a copy will do: memfd or hugetlbfs backing, or bad
   // alignment. `fd` may be closed afterwards. The file must not shrink while the VM lives (SIGBUS).
   absl::Status MapFilePrivate(absl::string_view what, int fd, uint64_t file_offset,
-                              uint64_t size_bytes, GuestAddress start);
+                              uint64_t size_bytes, GuestAddress start)
+      ABSL_LOCKS_EXCLUDED(file_ranges_mutex_);
+
+  // Where `vector`, which came from a slice of this memory, is in it; nullopt for any other.
+  std::optional<GuestAddress> AddressOf(const iovec& vector) const;
+
+  // Of the host's pages that back this memory: the unit in which Discard() gives memory back.
+  uint64_t host_page_size() const {
+    return options_.pages == Pages::kHugetlb2M ? kHugePageSize : kPageSize;
+  }
+  // Forgets [start, start + size), which must lie within one region: it reads zero from now on, and
+  // the host's pages that lie wholly inside go back to the host until they are touched again. What
+  // else the range covers is only cleared. Returns how many bytes went back.
+  //
+  // vCPUs may run; a write of theirs to the range at the same time is lost or not. Marks the range
+  // dirty. hugetlbfs pages need Linux 5.18 unless backed by a memfd, and may be gone from the pool
+  // when the guest wants them again. Pages that the guest picks out of the middle of a file mapping
+  // (MapFilePrivate) are only cleared once that has made kMaxFileRanges pieces of it, since each
+  // piece costs the host a mapping.
+  absl::StatusOr<uint64_t> Discard(GuestAddress start, uint64_t size_bytes)
+      ABSL_LOCKS_EXCLUDED(file_ranges_mutex_);
+  static constexpr size_t kMaxFileRanges = 256;
 
  private:
   GuestMemory(const Options& options) : options_(options) {}
   const Region* FindRegion(GuestAddress start, uint64_t size_bytes) const;
   void MarkDirtyInRegion(const iovec& written) const;
+  // Puts fresh anonymous pages at [at, at + size), in place of whatever is there.
+  absl::Status MapAnonymous(void* at, uint64_t size_bytes) const;
+  // Of Discard(): whole pages of the host. Returns how many bytes went back.
+  absl::StatusOr<uint64_t> ReleaseShared(const Region& region, uint64_t offset, uint64_t size);
+  absl::StatusOr<uint64_t> ReleasePrivate(const Region& region, uint64_t offset, uint64_t size)
+      ABSL_LOCKS_EXCLUDED(file_ranges_mutex_);
+  // Of Discard(): a part of a page of the host.
+  void Clear(const Region& region, uint64_t offset, uint64_t size);
 
   const Options options_;
   std::vector<Region> regions_;
   base::UniqueFd fd_;
   std::unique_ptr<DirtyBitmap> dirty_;
+
+  absl::Mutex file_ranges_mutex_;
+  // Guest addresses behind which there is still a private file mapping.
+  RangeSet file_ranges_ ABSL_GUARDED_BY(file_ranges_mutex_);
 };
 
 }  // namespace hearth

@@ -73,8 +73,7 @@ absl::StatusOr<uint64_t> GuestMemory::ReleaseShared(const Region& region, uint64
                                                     uint64_t size) {
   // Frees the pages of the file, and with them every mapping of it.
   while (fallocate(fd_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-                   static_cast<off_t>(region.fd_offset + offset),
-                   static_cast<off_t>(size)) != 0) {
+                   static_cast<off_t>(region.fd_offset + offset), static_cast<off_t>(size)) != 0) {
     if (errno != EINTR)
       return ErrnoStatus("fallocate(FALLOC_FL_PUNCH_HOLE)", Describe(region, offset, size));
   }

@@ -6,9 +6,9 @@
 namespace hearth {
 
 size_t RangeSet::FirstEndingBehind(uint64_t at) const {
-  const auto found = std::upper_bound(
-      ranges_.begin(), ranges_.end(), at,
-      [](uint64_t value, const Range& range) { return value < range.end; });
+  const auto found =
+      std::upper_bound(ranges_.begin(), ranges_.end(), at,
+                       [](uint64_t value, const Range& range) { return value < range.end; });
   return static_cast<size_t>(found - ranges_.begin());
 }
 

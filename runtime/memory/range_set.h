@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// RangeSet: disjoint ranges of numbers, in order. Few of them: searched by halves, kept in a vector.
-// Not thread-safe.
+// RangeSet: disjoint ranges of numbers, in order. Few of them: searched by halves, kept in a
+// vector. Not thread-safe.
 #ifndef HEARTH_RUNTIME_MEMORY_RANGE_SET_H_
 #define HEARTH_RUNTIME_MEMORY_RANGE_SET_H_
 
