@@ -49,9 +49,16 @@ class ConfigSpace {
   bool DriverWrite(uint64_t offset, absl::Span<const uint8_t> data) ABSL_LOCKS_EXCLUDED(mutex_);
   uint32_t generation() const ABSL_LOCKS_EXCLUDED(mutex_);
 
-  uint32_t size_bytes() const { return static_cast<uint32_t>(bytes_.size()); }
+  uint32_t size_bytes() const { return static_cast<uint32_t>(writable_.size()); }
+
+  // --- For snapshots: all bytes as the guest reads them; as many must come back.
+  std::string Save() const ABSL_LOCKS_EXCLUDED(mutex_);
+  void Restore(absl::string_view bytes, uint32_t generation) ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
+  bool Fits(uint64_t offset, uint64_t size) const {
+    return offset <= writable_.size() && size <= writable_.size() - offset;
+  }
   static const uint8_t* AsBytes(const void* value) { return static_cast<const uint8_t*>(value); }
 
   mutable absl::Mutex mutex_;

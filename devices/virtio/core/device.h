@@ -4,9 +4,9 @@
 //   Created -> Configured -> Active <-> Paused
 //                            Active -> NeedsReset        any -> Configured by reset
 //
-// A device is created on the main thread, before the guest runs. From its first Activate() on, every
-// method below "Device thread" is called on the thread of its event loop; that loop must not wait
-// for anything but its events. The device registers with the loop what it watches when it is
+// A device is created on the main thread, before the guest runs. From its first Activate() on,
+// every method below "Device thread" is called on the thread of its event loop; that loop must not
+// wait for anything but its events. The device registers with the loop what it watches when it is
 // activated and takes it back when it is deactivated: a device that is not active costs nothing.
 #ifndef HEARTH_DEVICES_VIRTIO_CORE_DEVICE_H_
 #define HEARTH_DEVICES_VIRTIO_CORE_DEVICE_H_
@@ -38,6 +38,9 @@ struct DeviceContext {
   GuestMemory* memory;
   // Of the io thread that runs the device.
   base::EventLoop* loop;
+  // For tests and fuzzers on one thread: nobody runs the loop, so who waits for the device turns
+  // it.
+  bool inline_loop = false;
 };
 
 // What an active device may ask of its transport; device thread.
@@ -72,11 +75,11 @@ class Device {
   virtual ConfigSpace& config_space() = 0;
   // May the driver have exactly these? They are a subset of what was offered. For bits that depend
   // on each other ("Feature bit requirements" of the device).
-  virtual absl::Status CheckFeatures(uint64_t features) const { return absl::OkStatus(); }
+  virtual absl::Status CheckFeatures(uint64_t /*features*/) const { return absl::OkStatus(); }
 
   // --- Device thread.
-  // Takes the queues and works from now on. They may hold requests already for which no notification
-  // comes: after a resume, and when the driver was fast.
+  // Takes the queues and works from now on. They may hold requests already for which no
+  // notification comes: after a resume, and when the driver was fast.
   virtual void Activate(Activation activation) = 0;
   // The driver has put requests in a queue. May come without a reason.
   virtual void OnNotify(uint16_t queue) = 0;
@@ -94,7 +97,9 @@ class Device {
   // The device's own state, a serialized proto; queues, features and configuration space are the
   // transport's.
   virtual std::string Save() = 0;
-  // `state` is hostile: refused with the reason, and the device is as before.
+  // `state` is hostile: refused with the reason, and the device is as before. The configuration
+  // space already holds what the guest saw; the device stores what is no longer so (a disk that has
+  // grown), and takes nothing in there for true that it can know better.
   virtual absl::Status Restore(absl::string_view state) = 0;
 
   // --- Any thread.

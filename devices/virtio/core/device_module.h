@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // DeviceModule: everything that the rest of Hearth knows of a kind of virtio device.
 //
-// A device is a folder devices/virtio/NAME that defines `hearth::virtio::NAME::kModule` in module.h,
-// and a line in devices/virtio/devices.bzl. From that the build generates the table
+// A device is a folder devices/virtio/NAME that defines `hearth::virtio::NAME::kModule` in
+// module.h, and a line in devices/virtio/devices.bzl. From that the build generates the table
 // (devices/virtio/device_table.h) that the VMM, the API and the conformance suite walk over.
 #ifndef HEARTH_DEVICES_VIRTIO_CORE_DEVICE_MODULE_H_
 #define HEARTH_DEVICES_VIRTIO_CORE_DEVICE_MODULE_H_
@@ -26,7 +26,8 @@ namespace hearth::virtio {
 class DeviceHandle {
  public:
   DeviceHandle() = default;
-  DeviceHandle(Device* device, base::EventLoop* loop) : device_(device), loop_(loop) {}
+  DeviceHandle(Device* device, base::EventLoop* loop, bool inline_loop = false)
+      : device_(device), loop_(loop), inline_loop_(inline_loop) {}
   explicit operator bool() const { return device_ != nullptr; }
 
   // Runs `work` on the device's thread and waits for its result.
@@ -37,6 +38,7 @@ class DeviceHandle {
  private:
   Device* device_ = nullptr;
   base::EventLoop* loop_ = nullptr;
+  bool inline_loop_ = false;  // DeviceContext's
 };
 
 // One device that the machine is to have.
@@ -50,8 +52,8 @@ struct DeviceRequest {
   absl::AnyInvocable<absl::StatusOr<std::unique_ptr<Device>>(const DeviceContext&)> create;
 };
 
-// The devices of one module in this process: what the API was told about them, and, once the machine
-// runs, the way to them. Main thread.
+// The devices of one module in this process: what the API was told about them, and, once the
+// machine runs, the way to them. Main thread.
 class DeviceFamily {
  public:
   virtual ~DeviceFamily() = default;

@@ -14,15 +14,18 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "base/event_loop.h"
 #include "base/metrics.h"
+#include "base/rate_limiter.h"
 #include "base/unique_fd.h"
 #include "devices/bus/bus.h"
 #include "devices/virtio/core/device.h"
@@ -71,11 +74,37 @@ class MmioTransport final : public BusDevice, private DeviceHost {
 
  private:
   MmioTransport(std::string path, std::unique_ptr<Device> device, const DeviceContext& context,
-                IrqLine line);
+                IrqLine line, std::vector<base::UniqueFd> notify_fds);
 
   // DeviceHost, device thread.
   void NeedsReset(absl::string_view why) override;
   void ConfigChanged() override;
+
+  void WriteConfig(uint64_t offset, absl::Span<const uint8_t> data) ABSL_LOCKS_EXCLUDED(mutex_);
+  void NotifyQueue(uint32_t queue);
+  uint32_t ReadRegister(uint64_t offset) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void WriteRegister(uint64_t offset, uint32_t value) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void WriteDriverFeatures(uint32_t value) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void WriteQueueReady(uint32_t value) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void WriteStatus(uint32_t value) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status CheckDriverFeatures(uint64_t features) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  uint64_t offered_features() const { return device_->features() | kTransportFeatures; }
+  // The selected queue if the driver may set it up now; otherwise nullptr.
+  QueueConfig* settable_queue() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  // Makes the queues and posts the activation, if it is time for it.
+  void Activate() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Waits until the device, if it is active, has given the queues back.
+  void Deactivate() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void ResetAll() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void ResetQueues() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  // Device thread.
+  void ActivateOnLoop(Queues queues, uint64_t features);
+  void StopWatching();
+
+  // Runs `work` on the device's thread and waits.
+  void CallDevice(absl::FunctionRef<void(Device&)> work);
 
   const std::string path_;
   const std::unique_ptr<Device> device_;
@@ -85,15 +114,30 @@ class MmioTransport final : public BusDevice, private DeviceHost {
   // ORed into Status; the device thread sets it without the lock, which a reset may hold while it
   // waits for that thread.
   std::atomic<bool> needs_reset_{false};
+  // OnConfigWrite() is on its way: a driver that writes without end fills no queue of tasks.
+  std::atomic<bool> config_write_posted_{false};
   base::Counter guest_faults_;
+
+  // Device thread.
+  std::optional<base::TokenBucket> fault_log_limit_;
+  bool active_on_loop_ = false;
+  std::vector<int> watched_fds_;
 
   mutable absl::Mutex mutex_;
   uint32_t status_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t driver_features_ ABSL_GUARDED_BY(mutex_) = 0;
+  // The driver wants bits beyond the 64 that exist.
+  bool driver_features_beyond_ ABSL_GUARDED_BY(mutex_) = false;
   uint32_t device_features_sel_ ABSL_GUARDED_BY(mutex_) = 0;
   uint32_t driver_features_sel_ ABSL_GUARDED_BY(mutex_) = 0;
   uint32_t queue_sel_ ABSL_GUARDED_BY(mutex_) = 0;
   std::vector<QueueConfig> queues_ ABSL_GUARDED_BY(mutex_);
+  // The queues are with the device, or on their way there.
+  bool active_ ABSL_GUARDED_BY(mutex_) = false;
+  bool paused_ ABSL_GUARDED_BY(mutex_) = false;
+  bool shut_down_ ABSL_GUARDED_BY(mutex_) = false;
+  // Nothing to forget: no reset is needed.
+  bool pristine_ ABSL_GUARDED_BY(mutex_) = true;
 };
 
 }  // namespace hearth::virtio

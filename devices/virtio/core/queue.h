@@ -46,8 +46,10 @@ class Queue {
   // Checks sizes, alignment and that the three areas lie in memory; a ready config only. `features`
   // are the negotiated ones. `memory` and `interrupt` outlive the queue.
   static absl::StatusOr<std::unique_ptr<Queue>> Create(const GuestMemory* memory, uint16_t index,
-                                                       const QueueConfig& config,
-                                                       uint64_t features, Interrupt* interrupt);
+                                                       const QueueConfig& config, uint64_t features,
+                                                       Interrupt* interrupt);
+  // The same checks alone; the error names the field of QueueState. Nothing is written.
+  static absl::Status Check(const GuestMemory& memory, const QueueConfig& config);
   Queue(const Queue&) = delete;
   Queue& operator=(const Queue&) = delete;
 
@@ -79,14 +81,25 @@ class Queue {
   bool faulted() const { return !fault_.empty(); }
   const std::string& fault() const { return fault_; }
 
-  // How many requests are taken and neither completed nor given back.
+  // How many requests are taken and neither completed nor given back: at most size(), whatever the
+  // driver does.
   uint32_t in_flight() const { return in_flight_; }
   // What a snapshot keeps; nothing may be in flight or unpublished.
-  QueueConfig Save() const;
+  const QueueConfig& Save() const { return config_; }
 
  private:
+  struct Areas {
+    GuestSlice descriptors, avail, used;
+  };
+
   Queue(const GuestMemory* memory, uint16_t index, const QueueConfig& config, uint64_t features,
-        Interrupt* interrupt, GuestSlice descriptors, GuestSlice avail, GuestSlice used);
+        Interrupt* interrupt, const Areas& areas);
+  static absl::StatusOr<Areas> FindAreas(const GuestMemory& memory, const QueueConfig& config);
+  PopResult Fail(absl::string_view what);
+  // False after a fault.
+  bool ReadChain(uint16_t head, DescriptorChain* chain);
+  void MarkDirty(const DescriptorChain& chain, uint32_t written) const;
+  void ReloadAvailableIndex() const;
 
   const GuestMemory* const memory_;
   Interrupt* const interrupt_;
@@ -94,11 +107,14 @@ class Queue {
   const GuestSlice avail_;
   const GuestSlice used_;
   QueueConfig config_;
+  const uint16_t mask_;
   const uint16_t index_;
   const bool event_idx_;
   const bool indirect_;
-  bool notify_enabled_ = true;
-  uint16_t published_used_ = 0;  // the used index that the driver sees
+  bool notify_enabled_ = false;
+  uint16_t event_ = 0;            // the available event that the driver sees
+  mutable uint16_t avail_index_;  // the available index as last loaded
+  uint16_t published_used_;       // the used index that the driver sees
   uint32_t in_flight_ = 0;
   std::string fault_;
 };

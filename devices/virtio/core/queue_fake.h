@@ -23,8 +23,10 @@ inline constexpr uint16_t kDescIndirect = 4;
 
 class QueueFake {
  public:
-  // Rings of `size` entries at `base` (16-byte aligned); end() is the first free address behind.
-  QueueFake(GuestMemory* memory, GuestAddress base, uint16_t size);
+  // Rings of `size` entries at `base` (16-byte aligned), zeroed; end() is the first free address
+  // behind. `event_idx`: was VIRTIO_F_EVENT_IDX negotiated? Kick() then goes by the available
+  // event.
+  QueueFake(GuestMemory* memory, GuestAddress base, uint16_t size, bool event_idx = true);
 
   // As the driver would tell the transport: ready, from the beginning.
   QueueConfig Config(uint16_t max_size) const;
@@ -41,7 +43,7 @@ class QueueFake {
   std::optional<uint16_t> Add(const std::vector<Part>& parts);
   // The same through an indirect table, which is written to `table`.
   std::optional<uint16_t> AddIndirect(const std::vector<Part>& parts, GuestAddress table);
-  // Makes what was added visible. True if the device wants a notification.
+  // Makes what was added since the last Kick() visible. True if the device wants a notification.
   bool Kick();
 
   // The next completion, its descriptors free again; nullopt if there is none.
@@ -59,22 +61,29 @@ class QueueFake {
   uint16_t avail_event() const;
   bool no_notify() const;
 
-  // For bad drivers.
+  // For bad drivers, and good ones with rings from before.
   void WriteDescriptor(uint16_t index, uint64_t address, uint32_t size, uint16_t flags,
                        uint16_t next);
   void WriteAvailable(uint16_t slot, uint16_t head);
   void WriteAvailableIndex(uint16_t index);
+  // An entry of an indirect table.
+  static void WriteEntry(const GuestSlice& table, uint64_t index, uint64_t address, uint32_t size,
+                         uint16_t flags, uint16_t next);
   const GuestSlice& descriptors() const { return descriptors_; }
   const GuestSlice& avail() const { return avail_; }
   const GuestSlice& used() const { return used_; }
 
  private:
+  uint16_t Offer(std::vector<uint16_t> chain);
+
   GuestMemory* const memory_;
   const GuestAddress base_;
   const uint16_t size_;
+  const bool event_idx_;
   GuestAddress end_;
   GuestSlice descriptors_, avail_, used_;
   std::vector<uint16_t> free_;
+  std::vector<std::vector<uint16_t>> chain_;  // by head, while the device has it
   uint16_t avail_index_ = 0;
   uint16_t kicked_ = 0;
   uint16_t used_seen_ = 0;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sample: a device on backends that need nothing of the host, for the conformance suite and fuzzers.
+// Sample: a device on backends that need nothing of the host, for the conformance suite and
+// fuzzers.
 //
 // Each device folder defines `std::unique_ptr<Sample> hearth::virtio::NAME::MakeSample()` in
 // sample.h. The sample owns what the device uses (a temporary file, a socket pair, ...).
