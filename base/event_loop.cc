@@ -1,138 +1,335 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/event_loop.h"
 
-#include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <utility>
 
+#include "base/event_loop_watch.h"
 #include "base/status_macros.h"
 
 namespace hearth::base {
+namespace {
 
-absl::StatusOr<std::unique_ptr<EventLoop>> EventLoop::Create() {
-  UniqueFd epoll(epoll_create1(EPOLL_CLOEXEC));
-  if (!epoll.valid()) return ErrnoStatus("epoll_create1", "");
-  UniqueFd wakeup(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (!wakeup.valid()) return ErrnoStatus("eventfd", "");
-  epoll_event event = {.events = EPOLLIN, .data = {.fd = wakeup.get()}};
-  if (epoll_ctl(epoll.get(), EPOLL_CTL_ADD, wakeup.get(), &event) != 0)
-    return ErrnoStatus("epoll_ctl", "eventfd");
-  return std::unique_ptr<EventLoop>(new EventLoop(std::move(epoll), std::move(wakeup)));
+using std::chrono::nanoseconds;
+
+// While an epoll loop spins it looks for events so often; each look is a system call.
+constexpr nanoseconds kEpollInterval = std::chrono::microseconds(20);
+// Turns of a RunUntil() that may not wait: enough for what is ready to come to its end, and an end
+// for what is always ready.
+constexpr int kMaxReadyTurns = 100;
+
+MonotonicTime Now() { return std::chrono::steady_clock::now(); }
+
+void Pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#endif
 }
 
-absl::Status EventLoop::Add(int fd, uint32_t events, FdCallback callback) {
-  epoll_event event = {.events = events, .data = {.fd = fd}};
-  if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0)
-    return ErrnoStatus("epoll_ctl", absl::StrCat("fd ", fd));
-  watches_[fd] = std::make_shared<Watch>(Watch{fd, std::move(callback)});
-  return absl::OkStatus();
+}  // namespace
+
+// A task of PostDelayed().
+struct EventLoop::Delayed {
+  Delayed(EventLoop* loop, uint64_t id, Task task)
+      : id(id), timer(loop, [this, task = std::move(task)]() mutable {
+          task();
+          done = true;
+        }) {}
+  const uint64_t id;
+  bool done = false;
+  Timer timer;
+};
+
+Timer::Timer(EventLoop* loop, absl::AnyInvocable<void()> callback)
+    : loop_(loop), callback_(std::move(callback)) {
+  loop_->timers_.reserve(++loop_->timer_count_);
 }
 
-absl::Status EventLoop::Modify(int fd, uint32_t events) {
-  epoll_event event = {.events = events, .data = {.fd = fd}};
-  if (epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, fd, &event) != 0)
-    return ErrnoStatus("epoll_ctl", absl::StrCat("fd ", fd));
-  return absl::OkStatus();
+Timer::~Timer() {
+  Cancel();
+  --loop_->timer_count_;
 }
 
-void EventLoop::Remove(int fd) {
-  if (watches_.erase(fd) > 0) epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
+void Timer::Set(MonotonicTime when) {
+  Cancel();
+  when_ = when;
+  order_ = ++loop_->timer_order_;
+  armed_ = true;
+  // Before all that are due earlier, and those set before for the same time.
+  const auto later = [](const Timer* a, const Timer* b) { return a->when_ > b->when_; };
+  loop_->timers_.insert(std::lower_bound(loop_->timers_.begin(), loop_->timers_.end(), this, later),
+                        this);
+}
+
+void Timer::Cancel() {
+  if (!armed_) return;
+  armed_ = false;
+  std::erase(loop_->timers_, this);
+}
+
+TurnTask::TurnTask(EventLoop* loop, absl::AnyInvocable<void()> callback)
+    : loop_(loop), callback_(std::move(callback)) {
+  ++loop_->turn_task_count_;
+  for (auto* list : {&loop_->turn_tasks_, &loop_->next_turn_tasks_})
+    list->reserve(list->size() + loop_->turn_task_count_);
+}
+
+TurnTask::~TurnTask() {
+  --loop_->turn_task_count_;
+  if (!scheduled_) return;
+  // The list may be running: the entry stays.
+  for (auto* list : {&loop_->turn_tasks_, &loop_->next_turn_tasks_})
+    std::replace(list->begin(), list->end(), this, static_cast<TurnTask*>(nullptr));
+}
+
+void TurnTask::Schedule() {
+  if (scheduled_) return;
+  scheduled_ = true;
+  (last_turn_ == loop_->turn_ ? loop_->next_turn_tasks_ : loop_->turn_tasks_).push_back(this);
+}
+
+absl::StatusOr<std::unique_ptr<EventLoop>> EventLoop::Create(const Options& options) {
+  std::unique_ptr<EventLoop> loop(new EventLoop);
+  HEARTH_RETURN_IF_ERROR(loop->Init(options));
+  return loop;
+}
+
+absl::Status EventLoop::Init(const Options& options) {
+  wakeup_.reset(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!wakeup_.valid()) return ErrnoStatus("eventfd", "");
+  backend_ = "epoll";
+  if (options.io_uring) {
+    auto ring = IoRing::Create(options.ring_entries);
+    if (ring.ok()) {
+      backend_ = "io_uring";
+      ring_ = *std::move(ring);
+    } else {
+      backend_ = absl::StrCat("epoll (", ring.status().message(), ")");
+    }
+  }
+  if (ring_ == nullptr) {
+    epoll_.reset(epoll_create1(EPOLL_CLOEXEC));
+    if (!epoll_.valid()) return ErrnoStatus("epoll_create1", "");
+    ready_ = std::make_unique<epoll_event[]>(kMaxEvents);
+  }
+  return Add(wakeup_.get(), EPOLLIN | EPOLLET, [](uint32_t) {});
+}
+
+EventLoop::~EventLoop() {
+  // The timers first: they are on the loop's list.
+  delayed_.clear();
 }
 
 void EventLoop::Post(Task task) {
   {
     absl::MutexLock lock(&mutex_);
     posted_.push_back(std::move(task));
-    if (posted_.size() > 1) return;  // the wake-up is already on its way
   }
+  // Only the first to find the loop asleep wakes it.
+  if (state_.fetch_or(kPosted) != kAsleep) return;
   const uint64_t one = 1;
   HEARTH_CHECK(write(wakeup_.get(), &one, sizeof(one)) == sizeof(one));
 }
 
+void EventLoop::Quit() {
+  Post([this] { quit_ = true; });
+}
+
 uint64_t EventLoop::PostDelayed(absl::Duration delay, Task task) {
-  timers_.push_back({std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(delay),
-                     next_timer_id_, std::move(task)});
-  return next_timer_id_++;
+  const uint64_t id = next_delayed_id_++;
+  delayed_.push_back(std::make_unique<Delayed>(this, id, std::move(task)));
+  delayed_.back()->timer.Set(Now() + absl::ToChronoNanoseconds(delay));
+  return id;
 }
 
 void EventLoop::Cancel(uint64_t timer_id) {
-  std::erase_if(timers_, [timer_id](const Timer& timer) { return timer.id == timer_id; });
+  // One that is not armed runs, and goes when it has run.
+  std::erase_if(delayed_, [timer_id](const std::unique_ptr<Delayed>& delayed) {
+    return delayed->id == timer_id && delayed->timer.armed();
+  });
 }
 
-void EventLoop::Quit() {
-  {
-    absl::MutexLock lock(&mutex_);
-    quit_ = true;
-  }
-  Post([] {});
+void EventLoop::SpinUntil(Poller* poller, MonotonicTime until) {
+  poller->until_ = until;
+  if (std::find(pollers_.begin(), pollers_.end(), poller) == pollers_.end())
+    pollers_.push_back(poller);
 }
 
-void EventLoop::RunPosted() {
-  std::vector<Task> tasks;
-  {
-    absl::MutexLock lock(&mutex_);
-    tasks.swap(posted_);
-  }
-  for (Task& task : tasks) task();
-}
+void EventLoop::StopSpinning(Poller* poller) { std::erase(pollers_, poller); }
 
-int EventLoop::RunTimersAndGetTimeoutMs() {
-  const auto now = std::chrono::steady_clock::now();
-  std::vector<Timer> due;
-  for (size_t i = 0; i < timers_.size();) {
-    if (timers_[i].when > now) {
-      ++i;
-      continue;
-    }
-    due.push_back(std::move(timers_[i]));
-    timers_.erase(timers_.begin() + static_cast<std::ptrdiff_t>(i));
+absl::Status EventLoop::Bind() {
+  if (bound_) return absl::OkStatus();
+  // 1 ns: no sleep is drawn out to meet another timer.
+  prctl(PR_SET_TIMERSLACK, 1);
+  if (ring_ != nullptr) HEARTH_RETURN_IF_ERROR(ring_->Enable());
+  bound_ = true;
+  if (ring_ != nullptr) {
+    for (auto& [fd, watch] : watches_) Arm(watch.get());
   }
-  for (Timer& timer : due) timer.task();
-  if (timers_.empty()) return -1;
-  const auto earliest =
-      std::min_element(timers_.begin(), timers_.end(),
-                       [](const Timer& a, const Timer& b) { return a.when < b.when; });
-  // Rounded up: waking a fraction early would only spin.
-  const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
-      earliest->when - std::chrono::steady_clock::now());
-  return static_cast<int>(std::max<int64_t>(0, left.count()) + 1);
+  return absl::OkStatus();
 }
 
 void EventLoop::Run() {
-  epoll_event events[32];
-  for (;;) {
-    RunPosted();
-    {
-      absl::MutexLock lock(&mutex_);
-      if (quit_ && posted_.empty()) {
-        quit_ = false;
-        return;
-      }
-    }
-    const int timeout_ms = timers_.empty() ? -1 : RunTimersAndGetTimeoutMs();
-    const int n = epoll_wait(epoll_.get(), events, 32, timeout_ms);
-    if (n < 0) {
-      HEARTH_CHECK(errno == EINTR);
+  HEARTH_CHECK(Bind().ok());
+  while (!quit_) Turn(nanoseconds::max());
+  quit_ = false;
+  if (ring_ != nullptr && ring_->pending()) ring_->SubmitAndWait(nanoseconds::zero());
+}
+
+bool EventLoop::RunUntil(absl::FunctionRef<bool()> done, nanoseconds limit) {
+  HEARTH_CHECK(Bind().ok());
+  const MonotonicTime end = Now() + limit;
+  int ready_turns = 0;
+  while (!done()) {
+    const nanoseconds left = std::max(nanoseconds::zero(), nanoseconds(end - Now()));
+    if (left == nanoseconds::zero() && (limit > left || ++ready_turns > kMaxReadyTurns))
+      return done();
+    Turn(left);
+    if (std::exchange(quit_, false)) return done();
+  }
+  return true;
+}
+
+nanoseconds EventLoop::WaitTime(nanoseconds limit) const {
+  if (!turn_tasks_.empty() || (state_.load(std::memory_order_relaxed) & kPosted))
+    return nanoseconds::zero();
+  if (timers_.empty()) return limit;
+  const MonotonicTime now = Now();
+  if (timers_.back()->when_ <= now) return nanoseconds::zero();
+  return std::min(limit, nanoseconds(timers_.back()->when_ - now));
+}
+
+void EventLoop::Turn(nanoseconds limit) {
+  const nanoseconds wait = WaitTime(limit);
+  if (pollers_.empty()) {
+    Enter(wait);
+  } else if (ring_ != nullptr && ring_->pending()) {
+    Enter(nanoseconds::zero());
+    AskPollers(Now());
+  } else if (!Spin(wait)) {
+    Enter(wait);
+  } else if (ring_ == nullptr || ring_->wants_enter()) {
+    Enter(nanoseconds::zero());
+  }
+  RunEvents();
+  RunPosted();
+  RunTimers();
+  RunTurnTasks();
+}
+
+bool EventLoop::AskPollers(MonotonicTime now) {
+  bool worked = false;
+  for (size_t i = 0; i < pollers_.size();) {
+    Poller* const poller = pollers_[i];
+    if (poller->until_ <= now) {
+      pollers_.erase(pollers_.begin() + static_cast<std::ptrdiff_t>(i));
       continue;
     }
-    for (int i = 0; i < n; ++i) {
-      const int fd = events[i].data.fd;
-      if (fd == wakeup_.get()) {
-        uint64_t count;
-        [[maybe_unused]] const ssize_t drained = read(fd, &count, sizeof(count));
-        continue;
-      }
-      // Looked up anew for each event: an earlier callback of this turn may have removed the watch.
-      const auto it = watches_.find(fd);
-      if (it == watches_.end()) continue;
-      const std::shared_ptr<Watch> watch = it->second;
-      watch->callback(events[i].events);
+    worked |= poller->Poll();
+    // It may have removed itself, or others.
+    if (i < pollers_.size() && pollers_[i] == poller) ++i;
+  }
+  return worked;
+}
+
+bool EventLoop::Spin(nanoseconds wait) {
+  MonotonicTime now = Now();
+  if (ring_ == nullptr) wait = std::min(wait, kEpollInterval);
+  const MonotonicTime end = wait == nanoseconds::max() ? MonotonicTime::max() : now + wait;
+  for (;;) {
+    if (AskPollers(now)) return true;
+    if (pollers_.empty()) return false;
+    if (ring_ != nullptr && (ring_->ready() || ring_->wants_enter())) return true;
+    if (state_.load(std::memory_order_relaxed) & kPosted) return true;
+    if (now >= end) return true;
+    Pause();
+    now = Now();
+  }
+}
+
+void EventLoop::Enter(nanoseconds wait) {
+  if (wait > nanoseconds::zero() && (state_.fetch_or(kAsleep) & kPosted))
+    wait = nanoseconds::zero();
+  if (ring_ == nullptr) {
+    EnterEpoll(wait);
+  } else if (wait > nanoseconds::zero() || ring_->pending() || ring_->wants_enter()) {
+    ring_->SubmitAndWait(wait);
+  }
+  state_.fetch_and(~kAsleep);
+}
+
+void EventLoop::EnterEpoll(nanoseconds wait) {
+  const bool forever = wait == nanoseconds::max();
+  if (has_epoll_pwait2_) {
+    const timespec timeout = {.tv_sec = wait.count() / 1'000'000'000,
+                              .tv_nsec = wait.count() % 1'000'000'000};
+    ready_count_ =
+        epoll_pwait2(epoll_.get(), ready_.get(), kMaxEvents, forever ? nullptr : &timeout, nullptr);
+    // Linux 5.11.
+    if (ready_count_ < 0 && errno == ENOSYS) has_epoll_pwait2_ = false;
+  }
+  if (!has_epoll_pwait2_) {
+    // Rounded up: waking a fraction early would only spin.
+    const auto ms = std::chrono::ceil<std::chrono::milliseconds>(wait).count();
+    const int timeout = forever ? -1 : static_cast<int>(std::min<int64_t>(ms, 1'000'000));
+    ready_count_ = epoll_pwait(epoll_.get(), ready_.get(), kMaxEvents, timeout, nullptr);
+  }
+  if (ready_count_ < 0) {
+    HEARTH_CHECK(errno == EINTR);
+    ready_count_ = 0;
+  }
+}
+
+void EventLoop::RunPosted() {
+  if (!(state_.load(std::memory_order_relaxed) & kPosted)) return;
+  // Before the tasks are taken: who posts after this sets it again.
+  state_.fetch_and(~kPosted);
+  {
+    absl::MutexLock lock(&mutex_);
+    running_.swap(posted_);
+  }
+  for (Task& task : running_) task();
+  running_.clear();
+}
+
+void EventLoop::RunTimers() {
+  if (timers_.empty()) return;
+  const MonotonicTime now = Now();
+  // One that is set again meanwhile is for the next turn, even if it is due.
+  const uint64_t last = timer_order_;
+  for (bool found = true; found;) {
+    found = false;
+    for (size_t i = timers_.size(); i > 0 && timers_[i - 1]->when_ <= now; --i) {
+      Timer* const timer = timers_[i - 1];
+      if (timer->order_ > last) continue;
+      timer->Cancel();
+      timer->callback_();
+      found = true;
+      break;
     }
   }
+  if (!delayed_.empty())
+    std::erase_if(delayed_, [](const std::unique_ptr<Delayed>& delayed) { return delayed->done; });
+}
+
+void EventLoop::RunTurnTasks() {
+  if (turn_tasks_.empty()) return;
+  // Grows while it runs; each task runs once a turn.
+  for (size_t i = 0; i < turn_tasks_.size(); ++i) {
+    TurnTask* const task = std::exchange(turn_tasks_[i], nullptr);
+    if (task == nullptr) continue;
+    task->scheduled_ = false;
+    task->last_turn_ = turn_;
+    task->callback_();
+  }
+  turn_tasks_.clear();
+  turn_tasks_.swap(next_turn_tasks_);
+  ++turn_;
 }
 
 }  // namespace hearth::base

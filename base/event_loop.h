@@ -11,7 +11,11 @@
 #ifndef HEARTH_BASE_EVENT_LOOP_H_
 #define HEARTH_BASE_EVENT_LOOP_H_
 
+#include <sys/epoll.h>
+
+#include <atomic>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -35,7 +39,8 @@ using MonotonicTime = std::chrono::steady_clock::time_point;
 class EventLoop;
 
 // Calls back at a deadline, exact to the nanosecond but for the kernel's own latency (the loop's
-// thread runs with the least timer slack). Setting it allocates nothing. Loop thread.
+// thread runs with the least timer slack). Setting it allocates nothing. Loop thread; not to be
+// destroyed by its own callback.
 class Timer {
  public:
   Timer(EventLoop* loop, absl::AnyInvocable<void()> callback);
@@ -53,11 +58,12 @@ class Timer {
   EventLoop* const loop_;
   absl::AnyInvocable<void()> callback_;
   MonotonicTime when_{};
+  uint64_t order_ = 0;  // of Set(); breaks ties
   bool armed_ = false;
 };
 
 // Work to do once, after all events of a turn: what the events of a turn have in common, such as
-// telling the guest. Loop thread; allocates nothing.
+// telling the guest. Loop thread; allocates nothing; not to be destroyed by its own callback.
 class TurnTask {
  public:
   TurnTask(EventLoop* loop, absl::AnyInvocable<void()> callback);
@@ -65,13 +71,15 @@ class TurnTask {
   TurnTask(const TurnTask&) = delete;
   TurnTask& operator=(const TurnTask&) = delete;
 
-  // Runs the callback at the end of this turn; no effect if it is to run already.
+  // Runs the callback at the end of this turn, or of the next if it ran in this one; no effect if
+  // it is to run already.
   void Schedule();
 
  private:
   friend class EventLoop;
   EventLoop* const loop_;
   absl::AnyInvocable<void()> callback_;
+  uint64_t last_turn_ = 0;  // in which it ran
   bool scheduled_ = false;
 };
 
@@ -91,6 +99,8 @@ class EventLoop {
   // Over epoll.
   static absl::StatusOr<std::unique_ptr<EventLoop>> Create() { return Create(Options{}); }
   static absl::StatusOr<std::unique_ptr<EventLoop>> Create(const Options& options);
+  // On the loop's thread, or after its end: see ~IoRing() for what is in flight then.
+  ~EventLoop();
   EventLoop(const EventLoop&) = delete;
   EventLoop& operator=(const EventLoop&) = delete;
 
@@ -122,6 +132,10 @@ class EventLoop {
     virtual ~Poller() = default;
     // True if there was something to do (and it is done).
     virtual bool Poll() = 0;
+
+   private:
+    friend class EventLoop;
+    MonotonicTime until_{};
   };
   // From now until `until` the loop does not sleep: it asks `poller` again and again, looks for
   // completions without a system call, and enters the kernel only for what was prepared. For
@@ -130,40 +144,95 @@ class EventLoop {
   void SpinUntil(Poller* poller, MonotonicTime until);
   void StopSpinning(Poller* poller);
 
+  // Makes the calling thread the loop's: enables the ring and sets the timer slack. Run() does it
+  // if it was not done; a thread that loads a seccomp filter does it before.
+  absl::Status Bind();
   // Until Quit(). Runs the tasks posted before Quit() first.
   void Run();
-  // For tests and fuzzers: turns until `done` (asked before each) or `limit`; true if done. A limit
-  // of 0: only what is ready now.
+  // For tests and fuzzers: turns until `done` (asked before each), `limit` or Quit(); true if done.
+  // A limit of 0: only what is ready now, and what comes of it at once.
   bool RunUntil(absl::FunctionRef<bool()> done, std::chrono::nanoseconds limit);
   // Any thread.
   void Quit();
 
  private:
-  struct Watch {
-    int fd;
-    FdCallback callback;
-  };
-  struct Timer {
-    std::chrono::steady_clock::time_point when;
-    uint64_t id;
-    Task task;
-  };
+  friend class Timer;
+  friend class TurnTask;
+  struct Watch;
+  class Poll;
+  struct Delayed;
 
-  EventLoop(UniqueFd epoll, UniqueFd wakeup)
-      : epoll_(std::move(epoll)), wakeup_(std::move(wakeup)) {}
+  EventLoop() = default;
+  absl::Status Init(const Options& options);
+
+  // --- event_loop.cc: the turn.
+  void Turn(std::chrono::nanoseconds limit);
+  // How long the loop may sleep.
+  std::chrono::nanoseconds WaitTime(std::chrono::nanoseconds limit) const;
+  // Asks the pollers until one of them or the loop has work (true), or none is left (false).
+  bool Spin(std::chrono::nanoseconds wait);
+  bool AskPollers(MonotonicTime now);
+  // The turn's system call. Under epoll it leaves the events in ready_.
+  void Enter(std::chrono::nanoseconds wait);
+  void EnterEpoll(std::chrono::nanoseconds wait);
   void RunPosted() ABSL_LOCKS_EXCLUDED(mutex_);
-  int RunTimersAndGetTimeoutMs();
+  void RunTimers();
+  void RunTurnTasks();
 
-  const UniqueFd epoll_;
-  const UniqueFd wakeup_;
-  // Owned by shared_ptr so that a callback may remove its own watch while it runs.
-  std::unordered_map<int, std::shared_ptr<Watch>> watches_;
-  std::vector<Timer> timers_;  // few; searched linearly
-  uint64_t next_timer_id_ = 1;
+  // --- event_loop_watch.cc: watches.
+  void RunEvents();
+  void OnPoll(Watch* watch, int32_t result);
+  void Arm(Watch* watch);
+  void Disarm(Watch* watch);
 
+  static constexpr int kMaxEvents = 64;
+
+  std::string backend_;
+  UniqueFd wakeup_;  // an eventfd
+
+  // Exactly one of these.
+  UniqueFd epoll_;
+  std::unique_ptr<IoRing> ring_;
+
+  // Of epoll.
+  bool has_epoll_pwait2_ = true;
+  int ready_count_ = 0;
+  std::unique_ptr<epoll_event[]> ready_;
+
+  // Of io_uring. All polls; one is free, or in the kernel. It may still be there when its watch has
+  // gone.
+  std::vector<std::unique_ptr<Poll>> polls_;
+  std::vector<Poll*> free_polls_;
+
+  std::unordered_map<int, std::unique_ptr<Watch>> watches_;
+  // Removed while events run: their callback may be the one that runs, or be among the events
+  // taken. They go when the events are done.
+  std::vector<std::unique_ptr<Watch>> removed_;
+  bool in_events_ = false;
+
+  // The next is last. Has room for all that exist, as the lists of turn tasks have.
+  std::vector<Timer*> timers_;
+  size_t timer_count_ = 0;
+  uint64_t timer_order_ = 0;
+  std::vector<std::unique_ptr<Delayed>> delayed_;
+  uint64_t next_delayed_id_ = 1;
+
+  std::vector<TurnTask*> turn_tasks_, next_turn_tasks_;
+  size_t turn_task_count_ = 0;
+  uint64_t turn_ = 1;
+
+  std::vector<Poller*> pollers_;
+
+  bool bound_ = false;
+  bool quit_ = false;
+
+  // kPosted: posted_ is not empty. kAsleep: whoever sets kPosted writes to wakeup_.
+  static constexpr uint32_t kPosted = 1;
+  static constexpr uint32_t kAsleep = 2;
+  std::atomic<uint32_t> state_{0};
   absl::Mutex mutex_;
   std::vector<Task> posted_ ABSL_GUARDED_BY(mutex_);
-  bool quit_ ABSL_GUARDED_BY(mutex_) = false;
+  std::vector<Task> running_;  // of RunPosted(); keeps its memory
 };
 
 }  // namespace hearth::base
