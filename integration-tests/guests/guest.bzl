@@ -10,11 +10,11 @@ _FLAGS = " ".join([
 
 _SHARED = ["start.S", "guest.c"]
 
-def tiny_guest(name, srcs):
+def tiny_guest(name, srcs, hdrs = []):
     """Builds `name`.elf from `srcs` and what all guests share."""
     native.genrule(
         name = name,
-        srcs = _SHARED + srcs + ["guest.h", "guest.ld"],
+        srcs = _SHARED + srcs + hdrs + ["guest.h", "guest.ld"],
         outs = [name + ".elf"],
         cmd = "gcc %s -I$$(dirname $(location guest.h)) -Wl,-T,$(location guest.ld) -o $@ %s" % (
             _FLAGS,

@@ -36,6 +36,9 @@ extern struct boot_info boot;
 
 void guest_main(void);
 
+void* memcpy(void* to, const void* from, size_t size);
+void* memset(void* to, int value, size_t size);
+
 // By the command line's exit=s5 (the default), i8042, triple, hlt or loop.
 __attribute__((noreturn)) void guest_exit(void);
 __attribute__((noreturn)) void triple_fault(void);
