@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "devices/virtio/core/device_module.h"
 
+#include <utility>
+
 #include "devices/virtio/core/loop_call.h"
 
 namespace hearth::virtio {
@@ -12,6 +14,13 @@ absl::Status DeviceHandle::Run(absl::FunctionRef<absl::Status(Device&)> work) co
     done();
   });
   return status;
+}
+
+void DeviceHandle::RunToEnd(
+    absl::FunctionRef<void(Device&, absl::AnyInvocable<void()> done)> work) const {
+  CallOnLoop(loop_, inline_loop_, [this, work](absl::AnyInvocable<void()> done) {
+    work(*device_, std::move(done));
+  });
 }
 
 }  // namespace hearth::virtio

@@ -32,6 +32,8 @@ class DeviceHandle {
 
   // Runs `work` on the device's thread and waits for its result.
   absl::Status Run(absl::FunctionRef<absl::Status(Device&)> work) const;
+  // The same for work that a later event ends: returns when `done` was called, on that thread.
+  void RunToEnd(absl::FunctionRef<void(Device&, absl::AnyInvocable<void()> done)> work) const;
   // For what is any thread's, such as VisitMetrics().
   Device* get() const { return device_; }
 
