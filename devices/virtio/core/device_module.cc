@@ -18,9 +18,8 @@ absl::Status DeviceHandle::Run(absl::FunctionRef<absl::Status(Device&)> work) co
 
 void DeviceHandle::RunToEnd(
     absl::FunctionRef<void(Device&, absl::AnyInvocable<void()> done)> work) const {
-  CallOnLoop(loop_, inline_loop_, [this, work](absl::AnyInvocable<void()> done) {
-    work(*device_, std::move(done));
-  });
+  CallOnLoop(loop_, inline_loop_,
+             [this, work](absl::AnyInvocable<void()> done) { work(*device_, std::move(done)); });
 }
 
 }  // namespace hearth::virtio
