@@ -3,7 +3,7 @@
 
 #include "base/status_macros.h"
 #include "runtime/control/dispatch.h"
-#include "runtime/resources/reply.h"
+#include "runtime/control/reply.h"
 
 namespace hearth {
 

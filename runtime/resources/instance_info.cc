@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/resources/instance_info.h"
 
-#include "runtime/resources/reply.h"
+#include "runtime/control/reply.h"
 
 namespace hearth {
 namespace {

@@ -5,7 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
-#include "runtime/resources/reply.h"
+#include "runtime/control/reply.h"
 
 namespace hearth {
 

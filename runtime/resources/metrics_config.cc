@@ -10,7 +10,7 @@
 #include "absl/time/clock.h"
 #include "base/files.h"
 #include "base/status_macros.h"
-#include "runtime/resources/reply.h"
+#include "runtime/control/reply.h"
 
 namespace hearth {
 namespace {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/resources/serial_config.h"
 
-#include "runtime/resources/reply.h"
+#include "runtime/control/reply.h"
 
 namespace hearth {
 

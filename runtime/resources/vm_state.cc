@@ -2,7 +2,7 @@
 #include "runtime/resources/vm_state.h"
 
 #include "base/status_macros.h"
-#include "runtime/resources/reply.h"
+#include "runtime/control/reply.h"
 
 namespace hearth {
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Short cuts between a noun's typed message and the untyped Call and Reply.
-#ifndef HEARTH_RUNTIME_RESOURCES_REPLY_H_
-#define HEARTH_RUNTIME_RESOURCES_REPLY_H_
+#ifndef HEARTH_RUNTIME_CONTROL_REPLY_H_
+#define HEARTH_RUNTIME_CONTROL_REPLY_H_
 
 #include <memory>
 #include <utility>
@@ -31,4 +31,4 @@ std::vector<Reply> OneReply(Message message, const json::Schema& schema) {
 
 }  // namespace hearth
 
-#endif  // HEARTH_RUNTIME_RESOURCES_REPLY_H_
+#endif  // HEARTH_RUNTIME_CONTROL_REPLY_H_
