@@ -216,6 +216,14 @@ static void watch(void) {
   }
 }
 
+static void each(void) {
+  const uint32_t count = (uint32_t)option_u64("disks", 1);
+  for (uint32_t i = 0; i < count; ++i) {
+    struct disk* other = disk_start(i, 1, disk->block_size);
+    errors += disk_do(other, kDiskRead, 0, disk->block_size, NULL) != kDiskOk;
+  }
+}
+
 static void in_ring3(void) {
   disk = disk_start((uint32_t)option_u64("disk", 0), (uint32_t)option_u64("depth", 1),
                     (uint32_t)option_u64("bs", 4096));
@@ -239,6 +247,7 @@ static void in_ring3(void) {
   if (equal(op, "discard")) give_up(kDiskDiscard, VIRTIO_BLK_F_DISCARD);
   if (equal(op, "zeroes")) give_up(kDiskWriteZeroes, VIRTIO_BLK_F_WRITE_ZEROES);
   if (equal(op, "limits")) limits();
+  if (equal(op, "each")) each();
   if (equal(op, "watch")) watch();
   results(rdtsc() - start);
   guest_exit();
