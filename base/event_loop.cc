@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <iterator>
 #include <utility>
 
 #include "base/event_loop_watch.h"
@@ -24,6 +25,11 @@ constexpr nanoseconds kEpollInterval = std::chrono::microseconds(20);
 constexpr int kMaxReadyTurns = 100;
 
 MonotonicTime Now() { return std::chrono::steady_clock::now(); }
+
+// `time` + `delay`, at most the end of time.
+MonotonicTime After(MonotonicTime time, nanoseconds delay) {
+  return delay < MonotonicTime::max() - time ? time + delay : MonotonicTime::max();
+}
 
 void Pause() {
 #if defined(__x86_64__)
@@ -104,7 +110,7 @@ absl::Status EventLoop::Init(const Options& options) {
   if (!wakeup_.valid()) return ErrnoStatus("eventfd", "");
   backend_ = "epoll";
   if (options.io_uring) {
-    auto ring = IoRing::Create(options.ring_entries);
+    auto ring = IoRing::Create(options.ring_entries, options.ring_mode);
     if (ring.ok()) {
       backend_ = "io_uring";
       ring_ = *std::move(ring);
@@ -121,8 +127,18 @@ absl::Status EventLoop::Init(const Options& options) {
 }
 
 EventLoop::~EventLoop() {
-  // The timers first: they are on the loop's list.
-  delayed_.clear();
+  // While what it may still complete, and the watches, are there.
+  ring_.reset();
+  // What callbacks hold may call the loop when it goes: with empty lists, but not half-way.
+  std::exchange(watches_, {}).clear();
+  std::exchange(delayed_, {}).clear();
+  std::vector<Task> posted;
+  {
+    absl::MutexLock lock(&mutex_);
+    posted.swap(posted_);
+  }
+  posted.clear();
+  HEARTH_CHECK(timer_count_ == 0 && turn_task_count_ == 0);
 }
 
 void EventLoop::Post(Task task) {
@@ -143,15 +159,17 @@ void EventLoop::Quit() {
 uint64_t EventLoop::PostDelayed(absl::Duration delay, Task task) {
   const uint64_t id = next_delayed_id_++;
   delayed_.push_back(std::make_unique<Delayed>(this, id, std::move(task)));
-  delayed_.back()->timer.Set(Now() + absl::ToChronoNanoseconds(delay));
+  delayed_.back()->timer.Set(After(Now(), absl::ToChronoNanoseconds(delay)));
   return id;
 }
 
 void EventLoop::Cancel(uint64_t timer_id) {
+  const auto it = std::find_if(delayed_.begin(), delayed_.end(),
+                               [timer_id](const auto& each) { return each->id == timer_id; });
   // One that is not armed runs, and goes when it has run.
-  std::erase_if(delayed_, [timer_id](const std::unique_ptr<Delayed>& delayed) {
-    return delayed->id == timer_id && delayed->timer.armed();
-  });
+  if (it == delayed_.end() || !(*it)->timer.armed()) return;
+  const std::unique_ptr<Delayed> delayed = std::move(*it);
+  delayed_.erase(it);
 }
 
 void EventLoop::SpinUntil(Poller* poller, MonotonicTime until) {
@@ -183,14 +201,17 @@ void EventLoop::Run() {
 
 bool EventLoop::RunUntil(absl::FunctionRef<bool()> done, nanoseconds limit) {
   HEARTH_CHECK(Bind().ok());
-  const MonotonicTime end = Now() + limit;
-  int ready_turns = 0;
-  while (!done()) {
-    const nanoseconds left = std::max(nanoseconds::zero(), nanoseconds(end - Now()));
-    if (left == nanoseconds::zero() && (limit > left || ++ready_turns > kMaxReadyTurns))
-      return done();
-    Turn(left);
-    if (std::exchange(quit_, false)) return done();
+  const MonotonicTime end = After(Now(), limit);
+  for (int turns = 0; !done(); ++turns) {
+    nanoseconds left = nanoseconds::zero();
+    if (limit > left) {
+      left = end - Now();
+      if (left <= nanoseconds::zero()) return false;
+    } else if (turns == kMaxReadyTurns) {
+      return false;
+    }
+    const bool any = Turn(left);
+    if (std::exchange(quit_, false) || (limit <= nanoseconds::zero() && !any)) return done();
   }
   return true;
 }
@@ -204,22 +225,26 @@ nanoseconds EventLoop::WaitTime(nanoseconds limit) const {
   return std::min(limit, nanoseconds(timers_.back()->when_ - now));
 }
 
-void EventLoop::Turn(nanoseconds limit) {
+bool EventLoop::Turn(nanoseconds limit) {
   const nanoseconds wait = WaitTime(limit);
+  bool any = false;
   if (pollers_.empty()) {
     Enter(wait);
   } else if (ring_ != nullptr && ring_->pending()) {
     Enter(nanoseconds::zero());
-    AskPollers(Now());
-  } else if (!Spin(wait)) {
+    any = AskPollers(Now());
+  } else if (const Spun spun = Spin(wait); spun == Spun::kNobody) {
     Enter(wait);
-  } else if (ring_ == nullptr || ring_->wants_enter()) {
-    Enter(nanoseconds::zero());
+  } else {
+    any = spun == Spun::kWorked;
+    // What a poller has prepared waits for what the turn adds to it.
+    if (ring_ != nullptr ? ring_->wants_enter() : Now() >= next_look_) Enter(nanoseconds::zero());
   }
-  RunEvents();
-  RunPosted();
-  RunTimers();
-  RunTurnTasks();
+  any |= RunEvents();
+  any |= RunPosted();
+  any |= RunTimers();
+  any |= RunTurnTasks();
+  return any || (ring_ != nullptr && ring_->pending());
 }
 
 bool EventLoop::AskPollers(MonotonicTime now) {
@@ -237,16 +262,17 @@ bool EventLoop::AskPollers(MonotonicTime now) {
   return worked;
 }
 
-bool EventLoop::Spin(nanoseconds wait) {
+EventLoop::Spun EventLoop::Spin(nanoseconds wait) {
   MonotonicTime now = Now();
-  if (ring_ == nullptr) wait = std::min(wait, kEpollInterval);
-  const MonotonicTime end = wait == nanoseconds::max() ? MonotonicTime::max() : now + wait;
+  MonotonicTime end = After(now, wait);
+  if (ring_ == nullptr) end = std::min(end, next_look_);
   for (;;) {
-    if (AskPollers(now)) return true;
-    if (pollers_.empty()) return false;
-    if (ring_ != nullptr && (ring_->ready() || ring_->wants_enter())) return true;
-    if (state_.load(std::memory_order_relaxed) & kPosted) return true;
-    if (now >= end) return true;
+    if (AskPollers(now)) return Spun::kWorked;
+    if (pollers_.empty()) return Spun::kNobody;
+    if (now >= end || (state_.load(std::memory_order_relaxed) & kPosted) ||
+        (ring_ != nullptr && (ring_->ready() || ring_->wants_enter()))) {
+      return Spun::kInterrupted;
+    }
     Pause();
     now = Now();
   }
@@ -283,10 +309,11 @@ void EventLoop::EnterEpoll(nanoseconds wait) {
     HEARTH_CHECK(errno == EINTR);
     ready_count_ = 0;
   }
+  if (!pollers_.empty()) next_look_ = Now() + kEpollInterval;
 }
 
-void EventLoop::RunPosted() {
-  if (!(state_.load(std::memory_order_relaxed) & kPosted)) return;
+bool EventLoop::RunPosted() {
+  if (!(state_.load(std::memory_order_relaxed) & kPosted)) return false;
   // Before the tasks are taken: who posts after this sets it again.
   state_.fetch_and(~kPosted);
   {
@@ -295,30 +322,35 @@ void EventLoop::RunPosted() {
   }
   for (Task& task : running_) task();
   running_.clear();
+  return true;
 }
 
-void EventLoop::RunTimers() {
-  if (timers_.empty()) return;
+bool EventLoop::RunTimers() {
+  if (timers_.empty()) return false;
   const MonotonicTime now = Now();
   // One that is set again meanwhile is for the next turn, even if it is due.
   const uint64_t last = timer_order_;
-  for (bool found = true; found;) {
-    found = false;
-    for (size_t i = timers_.size(); i > 0 && timers_[i - 1]->when_ <= now; --i) {
-      Timer* const timer = timers_[i - 1];
-      if (timer->order_ > last) continue;
-      timer->Cancel();
-      timer->callback_();
-      found = true;
-      break;
-    }
+  const auto next = [&]() -> Timer* {
+    for (size_t i = timers_.size(); i > 0 && timers_[i - 1]->when_ <= now; --i)
+      if (timers_[i - 1]->order_ <= last) return timers_[i - 1];
+    return nullptr;
+  };
+  bool any = false;
+  while (Timer* const timer = next()) {
+    timer->Cancel();
+    timer->callback_();
+    any = true;
   }
-  if (!delayed_.empty())
-    std::erase_if(delayed_, [](const std::unique_ptr<Delayed>& delayed) { return delayed->done; });
+  const auto done = std::partition(delayed_.begin(), delayed_.end(),
+                                   [](const auto& each) { return !each->done; });
+  std::vector<std::unique_ptr<Delayed>> gone(std::make_move_iterator(done),
+                                             std::make_move_iterator(delayed_.end()));
+  delayed_.erase(done, delayed_.end());
+  return any;
 }
 
-void EventLoop::RunTurnTasks() {
-  if (turn_tasks_.empty()) return;
+bool EventLoop::RunTurnTasks() {
+  if (turn_tasks_.empty()) return false;
   // Grows while it runs; each task runs once a turn.
   for (size_t i = 0; i < turn_tasks_.size(); ++i) {
     TurnTask* const task = std::exchange(turn_tasks_[i], nullptr);
@@ -330,6 +362,7 @@ void EventLoop::RunTurnTasks() {
   turn_tasks_.clear();
   turn_tasks_.swap(next_turn_tasks_);
   ++turn_;
+  return true;
 }
 
 }  // namespace hearth::base

@@ -94,6 +94,8 @@ class EventLoop {
     bool io_uring = false;
     // Of the submission queue.
     unsigned ring_entries = 128;
+    // Tests ask for less than the kernel has.
+    IoRing::Mode ring_mode = IoRing::Mode::kDeferTaskrun;
   };
 
   // Over epoll.
@@ -166,21 +168,24 @@ class EventLoop {
   absl::Status Init(const Options& options);
 
   // --- event_loop.cc: the turn.
-  void Turn(std::chrono::nanoseconds limit);
+  // True if there was something to do.
+  bool Turn(std::chrono::nanoseconds limit);
   // How long the loop may sleep.
   std::chrono::nanoseconds WaitTime(std::chrono::nanoseconds limit) const;
-  // Asks the pollers until one of them or the loop has work (true), or none is left (false).
-  bool Spin(std::chrono::nanoseconds wait);
+  enum class Spun { kWorked, kInterrupted, kNobody };
+  // Asks the pollers until one of them has worked, the loop has other things to do, or nobody spins
+  // any more.
+  Spun Spin(std::chrono::nanoseconds wait);
   bool AskPollers(MonotonicTime now);
   // The turn's system call. Under epoll it leaves the events in ready_.
   void Enter(std::chrono::nanoseconds wait);
   void EnterEpoll(std::chrono::nanoseconds wait);
-  void RunPosted() ABSL_LOCKS_EXCLUDED(mutex_);
-  void RunTimers();
-  void RunTurnTasks();
+  bool RunPosted() ABSL_LOCKS_EXCLUDED(mutex_);
+  bool RunTimers();
+  bool RunTurnTasks();
 
   // --- event_loop_watch.cc: watches.
-  void RunEvents();
+  bool RunEvents();
   void OnPoll(Watch* watch, int32_t result);
   void Arm(Watch* watch);
   void Disarm(Watch* watch);
@@ -222,6 +227,7 @@ class EventLoop {
   uint64_t turn_ = 1;
 
   std::vector<Poller*> pollers_;
+  MonotonicTime next_look_{};  // of a spinning epoll loop into the kernel
 
   bool bound_ = false;
   bool quit_ = false;

@@ -72,16 +72,18 @@ void EventLoop::Remove(int fd) {
   if (in_events_) removed_.push_back(std::move(watch));
 }
 
-void EventLoop::RunEvents() {
+bool EventLoop::RunEvents() {
   in_events_ = true;
-  if (ring_ != nullptr) ring_->Reap();
+  const bool any = ring_ != nullptr ? ring_->Reap() : ready_count_ > 0;
   for (int i = 0; i < ready_count_; ++i) {
     Watch* const watch = static_cast<Watch*>(ready_[i].data.ptr);
     if (!watch->removed) watch->callback(ready_[i].events);
   }
   ready_count_ = 0;
   in_events_ = false;
-  removed_.clear();
+  // What a callback holds may call the loop when it goes.
+  std::exchange(removed_, {}).clear();
+  return any;
 }
 
 void EventLoop::Arm(Watch* watch) {

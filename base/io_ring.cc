@@ -59,7 +59,9 @@ absl::StatusOr<std::unique_ptr<IoRing>> IoRing::Create(unsigned entries, Mode be
   }
   if (result != 0) {
     ring->ring_.ring_fd = -1;
-    return ErrnoStatus("io_uring_queue_init_params", "", -result);
+    return ErrnoStatus(
+        "io_uring_queue_init_params", "", -result,
+        result == -EPERM ? "kernel.io_uring_disabled or a seccomp filter forbids it" : "");
   }
   if ((ring->ring_.features & kFeatures) != kFeatures)
     return absl::UnimplementedError("io_uring: this kernel's lacks features of Linux 5.13");
@@ -167,6 +169,8 @@ void IoRing::SignalEventfd(int fd) {
 }
 
 void IoRing::Cancel(IoOperation* operation) {
+  // After the end of the ring's thread nothing completes any more.
+  if (enabled_ && thread_ != std::this_thread::get_id()) return;
   io_uring_sqe* sqe = NextSqe();
   io_uring_prep_cancel(sqe, operation, 0);
   io_uring_sqe_set_data(sqe, nullptr);
