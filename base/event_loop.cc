@@ -233,10 +233,8 @@ bool EventLoop::Turn(nanoseconds limit) {
   } else if (ring_ != nullptr && ring_->pending()) {
     Enter(nanoseconds::zero());
     any = AskPollers(Now());
-  } else if (const Spun spun = Spin(wait); spun == Spun::kNobody) {
-    Enter(wait);
   } else {
-    any = spun == Spun::kWorked;
+    any = Spin(wait);
     // What a poller has prepared waits for what the turn adds to it.
     if (ring_ != nullptr ? ring_->wants_enter() : Now() >= next_look_) Enter(nanoseconds::zero());
   }
@@ -262,16 +260,16 @@ bool EventLoop::AskPollers(MonotonicTime now) {
   return worked;
 }
 
-EventLoop::Spun EventLoop::Spin(nanoseconds wait) {
+bool EventLoop::Spin(nanoseconds wait) {
   MonotonicTime now = Now();
   MonotonicTime end = After(now, wait);
   if (ring_ == nullptr) end = std::min(end, next_look_);
   for (;;) {
-    if (AskPollers(now)) return Spun::kWorked;
-    if (pollers_.empty()) return Spun::kNobody;
-    if (now >= end || (state_.load(std::memory_order_relaxed) & kPosted) ||
+    if (AskPollers(now)) return true;
+    // With nobody left, the next turn sleeps.
+    if (pollers_.empty() || now >= end || (state_.load(std::memory_order_relaxed) & kPosted) ||
         (ring_ != nullptr && (ring_->ready() || ring_->wants_enter()))) {
-      return Spun::kInterrupted;
+      return false;
     }
     Pause();
     now = Now();

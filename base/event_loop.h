@@ -172,10 +172,9 @@ class EventLoop {
   bool Turn(std::chrono::nanoseconds limit);
   // How long the loop may sleep.
   std::chrono::nanoseconds WaitTime(std::chrono::nanoseconds limit) const;
-  enum class Spun { kWorked, kInterrupted, kNobody };
-  // Asks the pollers until one of them has worked, the loop has other things to do, or nobody spins
-  // any more.
-  Spun Spin(std::chrono::nanoseconds wait);
+  // Asks the pollers until one of them has worked (true), or until the loop has other things to do
+  // or nobody spins any more (false).
+  bool Spin(std::chrono::nanoseconds wait);
   bool AskPollers(MonotonicTime now);
   // The turn's system call. Under epoll it leaves the events in ready_.
   void Enter(std::chrono::nanoseconds wait);
