@@ -53,7 +53,7 @@ std::string ConfigSpace::Save() const {
 }
 
 void ConfigSpace::Restore(absl::string_view bytes, uint32_t generation) {
-  HEARTH_CHECK(bytes.size() == bytes_.size());
+  HEARTH_CHECK(bytes.size() == size_bytes());
   absl::MutexLock lock(&mutex_);
   std::copy(bytes.begin(), bytes.end(), bytes_.begin());
   generation_ = generation;

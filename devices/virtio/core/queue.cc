@@ -2,7 +2,6 @@
 #include "devices/virtio/core/queue.h"
 
 #include <algorithm>
-#include <atomic>
 #include <bit>
 #include <utility>
 
@@ -31,18 +30,6 @@ constexpr uint16_t kNoNotify = 1;
 constexpr uint64_t AvailEnd(uint64_t size) { return kRing + kAvailElement * size; }
 constexpr uint64_t UsedEnd(uint64_t size) { return kRing + kUsedElement * size; }
 constexpr uint64_t kEventBytes = 2;
-
-// A store before it is seen by everybody before a load behind it is done: the device and the driver
-// each publish an index and then read what the other one wishes, so at least one of the two sees
-// the other's store.
-inline void FullFence() {
-#if defined(__SANITIZE_THREAD__)
-  // TSan does not know fences; it has no use for this one either, since all that it orders is
-  // atomic.
-#else
-  std::atomic_thread_fence(std::memory_order_seq_cst);
-#endif
-}
 
 absl::StatusOr<GuestSlice> Area(const GuestMemory& memory, absl::string_view name, uint64_t address,
                                 uint64_t alignment, uint64_t size) {
@@ -268,7 +255,8 @@ void Queue::Publish() {
   const uint16_t old = std::exchange(published_used_, config_.next_used);
   // Release: who sees the index sees the elements, and the data in the buffers.
   HEARTH_CHECK(used_.StoreRelease(kIndex, published_used_));
-  FullFence();
+  // The driver stores its wish, then looks for the index: one of us sees the other.
+  GuestFullFence();
   if (event_idx_) {
     const uint16_t guest_event = *avail_.LoadAcquire<uint16_t>(AvailEnd(config_.size));
     // Did the index pass `guest_event` now? Exact across the wrap at 2^16.
@@ -305,11 +293,11 @@ bool Queue::EnableNotify() {
     if (!notify_enabled_ || event_ != config_.next_avail) {
       event_ = config_.next_avail;
       HEARTH_CHECK(used_.StoreRelease(UsedEnd(config_.size), event_));
-      FullFence();
+      GuestFullFence();
     }
   } else if (!notify_enabled_) {
     HEARTH_CHECK(used_.StoreRelease(kFlags, uint16_t{0}));
-    FullFence();
+    GuestFullFence();
   }
   notify_enabled_ = true;
   return HasAvailable();

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "devices/virtio/core/queue_fake.h"
 
-#include <atomic>
+#include <unistd.h>
+
 #include <utility>
 
 #include "base/status_macros.h"
@@ -22,6 +23,11 @@ constexpr uint64_t AvailSlot(uint64_t slot) { return 4 + 2 * slot; }
 constexpr uint64_t UsedSlot(uint64_t slot) { return 4 + 8 * slot; }
 
 }  // namespace
+
+uint64_t TakeInterrupts(const IrqLine& line) {
+  uint64_t count = 0;
+  return read(line.fd(), &count, sizeof(count)) == sizeof(count) ? count : 0;
+}
 
 QueueFake::QueueFake(GuestMemory* memory, GuestAddress base, uint16_t size, bool event_idx)
     : memory_(memory), base_(base), size_(size), event_idx_(event_idx), end_(base) {
@@ -85,9 +91,7 @@ uint16_t QueueFake::Offer(std::vector<uint16_t> chain) {
 bool QueueFake::Kick() {
   const uint16_t old = std::exchange(kicked_, avail_index_);
   WriteAvailableIndex(avail_index_);
-#if !defined(__SANITIZE_THREAD__)
-  std::atomic_thread_fence(std::memory_order_seq_cst);
-#endif
+  GuestFullFence();
   if (old == kicked_) return false;
   if (!event_idx_) return !no_notify();
   return static_cast<uint16_t>(kicked_ - avail_event() - 1) < static_cast<uint16_t>(kicked_ - old);

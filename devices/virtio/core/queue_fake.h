@@ -21,6 +21,9 @@ inline constexpr uint16_t kDescNext = 1;
 inline constexpr uint16_t kDescWrite = 2;
 inline constexpr uint16_t kDescIndirect = 4;
 
+// How often a line was raised since the last call.
+uint64_t TakeInterrupts(const IrqLine& line);
+
 class QueueFake {
  public:
   // Rings of `size` entries at `base` (16-byte aligned), zeroed; end() is the first free address

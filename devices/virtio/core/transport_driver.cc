@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "devices/virtio/core/transport_driver.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstring>
 
@@ -110,9 +108,7 @@ std::optional<TransportDriver::Request> TransportDriver::Add(uint16_t index,
 }
 
 uint32_t TransportDriver::TakeInterrupt() {
-  uint64_t count = 0;
-  const int fd = transport_->irq_line().fd();
-  if (read(fd, &count, sizeof(count)) != sizeof(count)) return 0;
+  if (TakeInterrupts(transport_->irq_line()) == 0) return 0;
   const uint32_t bits = Read(kInterruptStatus);
   Write(kInterruptAck, bits);
   return bits;
