@@ -99,7 +99,7 @@ absl::Status MmioTransport::Restore(const DeviceState& state) {
     const std::string name = absl::StrCat("queues[", i, "]");
     HEARTH_ASSIGN_OR_RETURN(const QueueConfig queue, ToConfig(saved, queues_[i].max_size), name);
     if (queue.ready && !negotiated)
-      return absl::InvalidArgumentError(absl::StrCat(name, ".ready: true before FEATURES_OK"));
+      return absl::InvalidArgumentError(absl::StrCat(name, ": ready: true before FEATURES_OK"));
     if (queue.ready && active) HEARTH_RETURN_IF_ERROR(Queue::Check(*context_.memory, queue), name);
     queues.push_back(queue);
   }
