@@ -98,8 +98,9 @@ absl::StatusOr<Action> Router::Route(absl::string_view method_name, absl::string
       return absl::InvalidArgumentError(absl::StrCat(method_name, " request cannot have a body."));
     return action;
   }
-  if (body.empty())
+  if (body.empty() && !verb->body_optional)
     return absl::InvalidArgumentError(absl::StrCat("Empty ", method_name, " request."));
+  if (body.empty()) body = "{}";
   HEARTH_ASSIGN_OR_RETURN(action.body, ParseBody(resource, *verb, id, body));
   return action;
 }

@@ -8,17 +8,35 @@
 
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
+#include "proto/common.json.h"
 #include "runtime/control/machine_control_fake.h"
 #include "runtime/control/resource_fake.h"
 
 namespace hearth::api {
 namespace {
 
+// Its PATCH may come without a body.
+class NodResource final : public FakeResource {
+ public:
+  absl::string_view path() const override { return "/nod"; }
+  absl::Span<const Verb> verbs() const override {
+    static constexpr Verb kVerbs[] = {{.method = Method::kPatch,
+                                       .phase = Phase::kAny,
+                                       .body = &kRateLimiterConfigSchema,
+                                       .body_optional = true}};
+    return kVerbs;
+  }
+  absl::StatusOr<Reply> Handle(const Call& call) override {
+    return Reply{.json = json::ToJson(*call.body, kRateLimiterConfigSchema)};
+  }
+};
+
 class RouterTest : public ::testing::Test {
  protected:
   RouterTest() {
     resources_.push_back(std::make_unique<FakeResource>());
     resources_.push_back(std::make_unique<FakeFamily>());
+    resources_.push_back(std::make_unique<NodResource>());
   }
   // "204", or "400 " and the body.
   std::string Do(absl::string_view method, absl::string_view target, absl::string_view body = "") {
@@ -67,6 +85,13 @@ TEST_F(RouterTest, TakesTheIdFromThePath) {
   EXPECT_EQ(Do("PUT", "/parts/", R"({"id":"b"})"), Fault("The ID cannot be empty."));
   EXPECT_EQ(Do("PUT", "/parts/a-b", R"({"id":"a-b"})"),
             Fault("API Resource IDs can only contain alphanumeric characters and underscores."));
+}
+
+TEST_F(RouterTest, ABodyMayBeOptional) {
+  EXPECT_EQ(Do("PATCH", "/nod"), "200 {}");
+  EXPECT_EQ(Do("PATCH", "/nod", R"({"ops":{"size":1,"refill_time":2}})"),
+            R"(200 {"ops":{"size":1,"refill_time":2}})");
+  EXPECT_EQ(Do("PATCH", "/nod", R"({"a":1})").substr(0, 4), "400 ");
 }
 
 TEST_F(RouterTest, BodiesAreThereWhereTheyBelong) {

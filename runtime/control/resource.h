@@ -34,6 +34,8 @@ struct Verb {
   const json::Schema* body = nullptr;
   // PATCH: required fields of `body` may be missing.
   json::Presence presence = json::Presence::kFull;
+  // A request without a body counts as one with none of the fields.
+  bool body_optional = false;
 };
 
 struct Call {
