@@ -93,30 +93,21 @@ class TestDrive {
   TestDrive(EngineKind kind, const std::string& path, BlockOptions options = {},
             BackingFile::Options file_options = {})
       : loop_(TestLoop::Mode::kInline, kind == EngineKind::kAsync) {
-    auto memory = GuestMemory::Create({.size_bytes = 64 << 20});
-    HEARTH_CHECK(memory.ok());
-    memory_ = *std::move(memory);
-    options.path = "drives/test";
-    file_options.read_only = options.read_only;
-    auto file = BackingFile::Open(path, file_options);
-    HEARTH_CHECK(file.ok());
     std::unique_ptr<Engine> engine;
     if (kind == EngineKind::kSync) {
       engine = std::make_unique<SyncEngine>();
     } else {
       engine = std::make_unique<RingEngine>(loop_.loop()->ring());
     }
-    const DeviceContext context = loop_.Context(memory_.get());
-    auto device = std::make_unique<BlockDevice>(std::move(options), *std::move(file),
-                                                std::move(engine), context);
-    device_ = device.get();
-    auto transport = MmioTransport::Create("drives/test", std::move(device), context);
-    HEARTH_CHECK(transport.ok());
-    transport_ = *std::move(transport);
-    driver_ =
-        std::make_unique<TransportDriver>(transport_.get(), memory_.get(), GuestAddress(1 << 20));
+    Make(std::move(engine), path, std::move(options), file_options);
+  }
+  TestDrive(std::unique_ptr<Engine> engine, const std::string& path, BlockOptions options)
+      : loop_(TestLoop::Mode::kInline) {
+    Make(std::move(engine), path, std::move(options), {});
   }
   ~TestDrive() { transport_->Shutdown(); }
+  TestDrive(const TestDrive&) = delete;
+  TestDrive& operator=(const TestDrive&) = delete;
 
   TestLoop& loop() { return loop_; }
   BlockDevice& device() { return *device_; }
@@ -195,6 +186,26 @@ class TestDrive {
   }
 
  private:
+  void Make(std::unique_ptr<Engine> engine, const std::string& path, BlockOptions options,
+            BackingFile::Options file_options) {
+    auto memory = GuestMemory::Create({.size_bytes = 64 << 20});
+    HEARTH_CHECK(memory.ok());
+    memory_ = *std::move(memory);
+    options.path = "drives/test";
+    file_options.read_only = options.read_only;
+    auto file = BackingFile::Open(path, file_options);
+    HEARTH_CHECK(file.ok());
+    const DeviceContext context = loop_.Context(memory_.get());
+    auto device = std::make_unique<BlockDevice>(std::move(options), *std::move(file),
+                                                std::move(engine), context);
+    device_ = device.get();
+    auto transport = MmioTransport::Create("drives/test", std::move(device), context);
+    HEARTH_CHECK(transport.ok());
+    transport_ = *std::move(transport);
+    driver_ =
+        std::make_unique<TransportDriver>(transport_.get(), memory_.get(), GuestAddress(1 << 20));
+  }
+
   TestLoop loop_;
   std::unique_ptr<GuestMemory> memory_;
   BlockDevice* device_ = nullptr;

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+// What happens to a drive around its requests: pauses, snapshots, limits, another file.
+#include "devices/virtio/block/block_test_base.h"
+
+namespace hearth::virtio::block {
+namespace {
+
+using std::chrono::milliseconds;
+
+TEST_P(BlockTest, PausesAndGoesOn) {
+  TestFile file;
+  TestDrive drive(GetParam(), file.path(), {.queues = 2});
+  TransportDriver& driver = drive.driver();
+  ASSERT_TRUE(driver.Start());
+  std::vector<TestDrive::Sent> sent;
+  for (int i = 0; i < 4; ++i) {
+    sent.push_back(drive.Add(kTypeOut, 8 * i, Pattern(8, static_cast<char>('a' + i)), 0, i % 2));
+    driver.Kick(i % 2);
+  }
+  // Some are in flight, some not yet taken; each comes back once.
+  drive.transport().Pause();
+  drive.transport().Resume();
+  EXPECT_EQ(drive.Wait(2, 0).size(), 2u);
+  EXPECT_EQ(drive.Wait(2, 1).size(), 2u);
+  for (const auto& request : sent) EXPECT_EQ(drive.StatusOf(request), kOk);
+  EXPECT_EQ(drive.Metric("write_count"), 4u);
+  EXPECT_EQ(file.Read(24 * 512, 4096), Pattern(8, 'd'));
+}
+
+TEST_P(BlockTest, KeepsItsStateInASnapshot) {
+  TestFile file;
+  const BlockOptions options = {
+      .rate_limit = {.bandwidth = {.size = 1 << 20, .refill_time_ms = 1'000'000'000},
+                     .ops = {.size = 100, .one_time_burst = 3, .refill_time_ms = 1'000'000'000}}};
+  TestDrive drive(GetParam(), file.path(), options);
+  ASSERT_TRUE(drive.driver().Start());
+  EXPECT_EQ(drive.Write(0, Pattern(8, 'a')), kOk);
+  EXPECT_EQ(drive.Write(0, Pattern(8, 'a')), kOk);
+  drive.transport().Pause();
+  const std::string state = drive.device().Save();
+
+  TestDrive other(GetParam(), file.path(), options);
+  ASSERT_TRUE(other.device().Restore(state).ok());
+  EXPECT_EQ(other.device().Save(), state);
+  // Whatever a file says, the limits stay those of the configuration, and no state is no crash.
+  EXPECT_FALSE(other.device().Restore("\xff").ok());
+  EXPECT_EQ(other.device().Save(), state);
+  TestDrive unlimited(GetParam(), file.path());
+  EXPECT_TRUE(unlimited.device().Restore(state).ok());
+}
+
+TEST_P(BlockTest, ShowsAFileThatChangedWhileItWasSaved) {
+  TestFile file;
+  TestDrive drive(GetParam(), file.path());
+  drive.device().config_space().Store<uint64_t>(kConfigCapacity, 4096);
+  ASSERT_TRUE(drive.driver().Start());
+  drive.loop().Settle();
+  EXPECT_EQ(drive.Config<uint64_t>(kConfigCapacity), 2048u);
+  EXPECT_EQ(drive.driver().TakeInterrupt() & Interrupt::kConfigurationChange,
+            Interrupt::kConfigurationChange);
+}
+
+TEST_P(BlockTest, LimitsOperations) {
+  TestFile file;
+  TestDrive drive(GetParam(), file.path(),
+                  {.rate_limit = {.ops = {.size = 10, .refill_time_ms = 100}}});
+  ASSERT_TRUE(drive.driver().Start(~0ull, 128));
+  const auto start = std::chrono::steady_clock::now();
+  for (int i = 0; i < 30; ++i) drive.Add(kTypeIn, i, "", 512);
+  drive.driver().Kick(0);
+  EXPECT_EQ(drive.Wait(30).size(), 30u);
+  // Ten at once, the others one each 10 ms.
+  EXPECT_GE(std::chrono::steady_clock::now() - start, milliseconds(200));
+  EXPECT_GE(drive.Metric("rate_limiter_throttled_events"), 1u);
+  EXPECT_LE(drive.Metric("rate_limiter_throttled_events"), 20u);
+  EXPECT_EQ(drive.Metric("rate_limiter_throttled_events"),
+            drive.Metric("rate_limiter_event_count"));
+  EXPECT_EQ(drive.Metric("read_count"), 30u);
+}
+
+TEST_P(BlockTest, LimitsBytesOfReadsAndWritesOnly) {
+  TestFile file;
+  TestDrive drive(
+      GetParam(), file.path(),
+      {.rate_limit = {.bandwidth = {.size = 8192, .refill_time_ms = 1'000'000'000'000}}});
+  ASSERT_TRUE(drive.driver().Start());
+  std::string read;
+  EXPECT_EQ(drive.Write(0, Pattern(8, 'x')), kOk);
+  EXPECT_EQ(drive.Read(0, 4096, &read), kOk);
+  EXPECT_EQ(drive.Do(kTypeFlush, 0), kOk);
+  EXPECT_EQ(drive.Range(kTypeDiscard, 0, 8), kOk);
+  // This one would wait for years. It is no obstacle to a pause, nor to a reset.
+  const auto waits = drive.Add(kTypeIn, 0, "", 512);
+  drive.driver().Kick(0);
+  ASSERT_TRUE(
+      drive.loop().RunUntil([&] { return drive.Metric("rate_limiter_throttled_events") == 1; }));
+  drive.transport().Pause();
+  drive.transport().Resume();
+  ASSERT_TRUE(
+      drive.loop().RunUntil([&] { return drive.Metric("rate_limiter_throttled_events") == 2; }));
+  EXPECT_EQ(drive.StatusOf(waits), '?');
+  // A new limit frees it.
+  drive.device().ChangeLimiter([](base::RateLimiter& limiter) {
+    limiter.SetBandwidth({}, std::chrono::steady_clock::now());
+  });
+  drive.Wait(1);
+  EXPECT_EQ(drive.StatusOf(waits), kOk);
+  drive.driver().Reset();
+  EXPECT_EQ(drive.driver().status(), 0u);
+}
+
+TEST_P(BlockTest, GoesOverToAnotherFile) {
+  TestFile first, second(2 << 20);
+  first.Write(0, Pattern(1, '1'));
+  second.Write(0, Pattern(1, '2'));
+  TestDrive drive(GetParam(), first.path());
+  ASSERT_TRUE(drive.driver().Start());
+  std::string read, id;
+  EXPECT_EQ(drive.Read(0, 512, &read), kOk);
+  EXPECT_EQ(read, Pattern(1, '1'));
+  while (drive.driver().TakeInterrupt() != 0) {
+  }
+  const uint32_t generation = drive.device().config_space().generation();
+
+  // While a write is on its way: it is for the first file.
+  const auto write = drive.Add(kTypeOut, 1, Pattern(1, 'w'), 0);
+  drive.driver().Kick(0);
+  std::unique_ptr<BackingFile> old;
+  drive.device().ReplaceFile(*BackingFile::Open(second.path(), {}),
+                             [&old](auto file) { old = std::move(file); });
+  ASSERT_TRUE(drive.loop().RunUntil([&] { return old != nullptr; }));
+  EXPECT_EQ(old->size_bytes(), 1u << 20);
+  EXPECT_EQ(drive.Config<uint64_t>(kConfigCapacity), 4096u);
+  EXPECT_NE(drive.device().config_space().generation(), generation);
+  drive.Wait(1);
+  EXPECT_EQ(drive.StatusOf(write), kOk);
+  EXPECT_NE(drive.driver().TakeInterrupt() & Interrupt::kConfigurationChange, 0u);
+  EXPECT_EQ(drive.Read(0, 512, &read), kOk);
+  EXPECT_EQ(read, Pattern(1, '2'));
+  EXPECT_EQ(drive.Read(4095, 512, &read), kOk);
+  EXPECT_EQ(drive.Do(kTypeGetId, 0, "", 20, &id), kOk);
+  struct stat stat;
+  ASSERT_EQ(fstat(second.fd(), &stat), 0);
+  EXPECT_EQ(id.c_str(),
+            absl::StrCat(stat.st_dev, stat.st_rdev, stat.st_ino).substr(0, kDeviceIdBytes));
+  EXPECT_EQ(drive.Metric("update_count"), 1u);
+}
+
+TEST_P(BlockTest, GoesOverToAnotherFileWhilePaused) {
+  TestFile first, second(1000);
+  TestDrive drive(GetParam(), first.path());
+  ASSERT_TRUE(drive.driver().Start());
+  EXPECT_EQ(drive.Write(0, Pattern(1, 'x')), kOk);
+  drive.transport().Pause();
+  std::unique_ptr<BackingFile> old;
+  drive.device().ReplaceFile(*BackingFile::Open(second.path(), {}),
+                             [&old](auto file) { old = std::move(file); });
+  ASSERT_TRUE(drive.loop().RunUntil([&] { return old != nullptr; }));
+  drive.transport().Resume();
+  EXPECT_EQ(drive.Write(1, Pattern(1, 'y')), kOk);
+  EXPECT_EQ(second.Read(512, 512), Pattern(1, 'y'));
+  EXPECT_EQ(drive.Write(2, Pattern(1, 'y')), kIoError);
+}
+
+TEST_P(BlockTest, ReadsAndWritesPastThePageCache) {
+  TestFile file;
+  auto opened = BackingFile::Open(file.path(), {.direct = true});
+  if (!opened.ok()) GTEST_SKIP() << "skipped, because " << opened.status().message();
+  TestDrive drive(GetParam(), file.path(), {}, {.direct = true});
+  ASSERT_TRUE(drive.driver().Start(~0ull, 64));
+  const uint32_t block = drive.Config<uint32_t>(kConfigBlkSize);
+  EXPECT_EQ(block, (*opened)->block_size());
+  const uint32_t sectors = block / 512;
+  std::string read;
+  // The data of a write is at an odd address, that of a read at an even one.
+  EXPECT_EQ(drive.Write(8 * sectors, Pattern(sectors * 2, 'o')), kOk);
+  EXPECT_EQ(drive.Read(8 * sectors, block * 2, &read), kOk);
+  EXPECT_EQ(read, Pattern(sectors * 2, 'o'));
+  EXPECT_EQ(file.Read(8 * block, block * 2), Pattern(sectors * 2, 'o'));
+  EXPECT_EQ(drive.Read(1, 512, &read), sectors > 1 ? kIoError : kOk);
+  EXPECT_EQ(drive.Range(kTypeWriteZeroes, 8 * sectors, sectors), kOk);
+  EXPECT_EQ(drive.Read(8 * sectors, block, &read), kOk);
+  EXPECT_EQ(read, std::string(block, '\0'));
+}
+
+TEST_P(BlockTest, AnOddSizePastThePageCache) {
+  TestFile file(3 * 4096 + 100);
+  if (!BackingFile::Open(file.path(), {.direct = true}).ok()) {
+    GTEST_SKIP() << "skipped, because the file system has no O_DIRECT";
+  }
+  file.Write(3 * 4096, std::string(100, 't'));
+  TestDrive drive(GetParam(), file.path(), {}, {.direct = true});
+  ASSERT_TRUE(drive.driver().Start());
+  const uint32_t block = drive.Config<uint32_t>(kConfigBlkSize);
+  std::string read;
+  EXPECT_EQ(drive.Read(3 * 8, block, &read), kOk);
+  EXPECT_EQ(read, std::string(100, 't') + std::string(block - 100, '\0'));
+}
+
+// Answered soon, asked again soon: the device looks for itself, and stops when that is in vain.
+TEST_P(BlockTest, SpinsForABusyDriverOnly) {
+  TestFile file;
+  TestDrive drive(GetParam(), file.path());
+  ASSERT_TRUE(drive.driver().Start(~kFeatureEventIdx, 64));
+  std::string read;
+  // On a slow machine announcing may take too long now and then.
+  for (int i = 0; i < 5000 && drive.Metric("spin_hits") == 0; ++i) drive.Read(0, 512, &read);
+  if (drive.Metric("spin_hits") == 0) GTEST_SKIP() << "skipped, because this machine is too slow";
+  // Idle: it gives up and asks to be told again.
+  const uint64_t misses = drive.Metric("spin_misses");
+  ASSERT_TRUE(drive.loop().RunUntil([&] { return !drive.driver().queue(0).no_notify(); }));
+  EXPECT_GE(drive.Metric("spin_misses"), misses);
+  EXPECT_EQ(drive.Read(0, 512, &read), kOk);
+}
+
+INSTANTIATE_TEST_SUITE_P(Engines, BlockTest, testing::Values(EngineKind::kSync, EngineKind::kAsync),
+                         EngineName);
+
+}  // namespace
+}  // namespace hearth::virtio::block
