@@ -5,6 +5,8 @@ The programs come from $HEARTH_BIN_DIR (a bazel-bin folder), or are built first 
 /dev/kvm that this user may open ($HEARTH_KVM_NODE names another node); without it they skip, and say so.
 """
 
+import ctypes
+import errno
 import functools
 import http.client
 import json
@@ -12,6 +14,7 @@ import os
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -47,6 +50,25 @@ def kvm_missing():
     return None
 
 
+def refuse_io_uring():
+    """For this process and its children: io_uring_setup(2) gives EPERM, as on hosts that do not allow it."""
+    def instruction(code, true, false, value):
+        return struct.pack("HBBI", code, true, false, value)
+
+    load_word, jump_if_equal, give = 0x20, 0x15, 0x06
+    program = b"".join([
+        instruction(load_word, 0, 0, 0),  # the number of the system call
+        instruction(jump_if_equal, 0, 1, 425),
+        instruction(give, 0, 0, 0x00050000 | errno.EPERM),
+        instruction(give, 0, 0, 0x7FFF0000)])
+    buffer = ctypes.create_string_buffer(program, len(program))
+    filter_of = ctypes.create_string_buffer(struct.pack("HxxxxxxQ", len(program) // 8, ctypes.addressof(buffer)))
+    libc = ctypes.CDLL(None, use_errno=True)
+    set_no_new_privileges, set_seccomp, mode_filter = 38, 22, 2
+    if libc.prctl(set_no_new_privileges, 1, 0, 0, 0) != 0 or libc.prctl(set_seccomp, mode_filter, filter_of, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl")
+
+
 class UnixConnection(http.client.HTTPConnection):
     def __init__(self, path):
         super().__init__("localhost", timeout=LIMIT_S)
@@ -70,7 +92,8 @@ class Reply:
 class Hearth:
     """A hearth process, its API socket (unless api=False) and what it prints."""
 
-    def __init__(self, folder, *args, api=True, socket_path=None, config=None, stdin=subprocess.DEVNULL, kvm_node=KVM_NODE):
+    def __init__(self, folder, *args, api=True, socket_path=None, config=None, stdin=subprocess.DEVNULL, kvm_node=KVM_NODE,
+                 io_uring=True):
         self.socket = socket_path or os.path.join(folder, "api.sock")
         self.console_path = os.path.join(folder, "console")
         self.log_path = os.path.join(folder, "log")
@@ -84,7 +107,8 @@ class Hearth:
                 f.write(config if isinstance(config, str) else json.dumps(config))
             command += ["--config-file", path]
         with open(self.console_path, "ab") as out, open(self.log_path, "ab") as err:
-            self.process = subprocess.Popen(command, stdin=stdin, stdout=out, stderr=err, cwd=folder)
+            self.process = subprocess.Popen(command, stdin=stdin, stdout=out, stderr=err, cwd=folder,
+                                            preexec_fn=None if io_uring else refuse_io_uring)
 
     def until(self, condition, what):
         """Waits until `condition` is true; fails if it does not become so, or the process ends first."""

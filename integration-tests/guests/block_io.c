@@ -1,13 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // block_io: drives a virtio block device, polled.
-//   op=read|write|mixed   requests of `bs` bytes (4096), `depth` in flight (1), at order=rand|seq,
-//                         until `count` requests or `cycles` of the TSC
-//   op=fill, check        writes a pattern of `seed` everywhere, flushes; reads it back, compares
-//   op=verify             both, again and again with other seeds until `cycles` (once if not given)
-//   op=flush, discard, zeroes   `count` flushes; the first half of the disk given up, and what is
-//   read there op=limits             what a device must refuse, and a disk's odd end op=watch
-//   prints the capacity whenever the device says that it changed disk=N                which (0);
-//   span=N only the first N bytes
+//   op=read       requests of `bs` bytes (4096), `depth` in flight (1), order=rand or seq, until
+//                 `count` requests or `cycles` of the TSC
+//   op=write      the same; op=mixed: half of each
+//   op=fill       writes a pattern of `seed` everywhere and flushes
+//   op=check      reads it back and compares
+//   op=verify     both, again and again with other seeds until `cycles` (once if not given)
+//   op=flush      `count` flushes
+//   op=discard    fills, gives up the first half, and looks what is there then
+//   op=zeroes     the same with zeros instead
+//   op=limits     what a device must refuse, and the end of the disk
+//   op=each       one request to each of the first `disks` disks
+//   op=watch      prints the capacity whenever the device says that it changed
+//   disk=N        which (0)
+//   span=N        only its first N bytes
 // Prints "go", and at the end a line of results.
 #include "disk.h"
 #include "histogram.h"

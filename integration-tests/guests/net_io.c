@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // net_io: drives a virtio network device, polled. Frames are UDP over IPv4, from and to the
 // addresses below, `size` bytes long with their Ethernet header (64).
-//   do=tx       sends until `count` frames or `cycles` of the TSC
-//   do=rx       counts what comes
-//   do=echo     sends back what comes, Ethernet addresses swapped
-//   do=bounce   keeps `window` frames (64) on their way to somebody who sends them back, and counts
-//   those that return do=ping     one frame at a time, `count` times; with `flood=DEPTH` while that
-//   many 4 KiB reads of disk 0 are in flight nic=N       which (0); `mrg` with mergeable receive
-//   buffers
+//   do=tx         sends until `count` frames or `cycles` of the TSC
+//   do=rx         counts what comes
+//   do=echo       sends back what comes, Ethernet addresses swapped
+//   do=bounce     keeps `window` frames (64) on their way to somebody who sends them back
+//   do=ping       one frame at a time, until its answer comes
+//   flood=DEPTH   with do=ping: while so many 4 KiB reads of disk 0 are in flight
+//   nic=N         which (0)
+//   mrg           with mergeable receive buffers
 // Prints the MAC address, "go", and at the end a line of results.
 #include "disk.h"
 #include "histogram.h"

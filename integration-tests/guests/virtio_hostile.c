@@ -13,6 +13,7 @@
 // does not empty the guest's own, at 256 and on, random 16-bit values have this bit, and sizes
 // leave out what is dangerous.
 enum { kHigh = 0x8000 };
+
 enum { kArenaSize = 4 << 20, kRingSize = 64, kPageSize = 4096, kMaxQueues = 6 };
 
 // All that devices may write to by what they are told. The guest itself is elsewhere.
