@@ -101,23 +101,30 @@ class EventLoop {
   // Over epoll.
   static absl::StatusOr<std::unique_ptr<EventLoop>> Create() { return Create(Options{}); }
   static absl::StatusOr<std::unique_ptr<EventLoop>> Create(const Options& options);
-  // On the loop's thread, or after its end: see ~IoRing() for what is in flight then.
+  // On the loop's thread, or after its end: see ~IoRing() for what is in flight then. All its
+  // Timers and TurnTasks have gone before (checked).
   ~EventLoop();
   EventLoop(const EventLoop&) = delete;
   EventLoop& operator=(const EventLoop&) = delete;
 
   // nullptr where the loop runs over epoll.
   IoRing* ring() { return ring_.get(); }
-  // "io_uring", "epoll", or "epoll (io_uring_queue_init_params: Operation not permitted)".
+  // "io_uring", "epoll", or "epoll (WHY)", such as "epoll (io_uring_queue_init_params: Function not
+  // implemented)".
   const std::string& backend() const { return backend_; }
 
-  // Watches `fd` (which the caller owns and keeps open until Remove()) for `events`,
-  // level-triggered, or edge-triggered with EPOLLET, which is the cheaper one: an eventfd that is
-  // watched so need never be read. One watch an fd.
+  // Watches `fd` (which the caller owns and keeps open until Remove()) for `events`: EPOLLIN,
+  // EPOLLOUT, EPOLLPRI, EPOLLRDHUP; EPOLLHUP and EPOLLERR are told unasked. Level-triggered, or
+  // edge-triggered with EPOLLET, which is the cheaper one: an eventfd that is watched so need never
+  // be read. Edges may be told as one, and may be told where there was none, but are never lost;
+  // what is there already is told as an edge. One watch an fd. An fd that the kernel cannot poll
+  // gets EPOLLERR once.
   absl::Status Add(int fd, uint32_t events, FdCallback callback);
-  // Changes the events of a watch; 0 keeps only EPOLLHUP and EPOLLERR.
+  // Changes the events of a watch, and tells anew what is there.
   absl::Status Modify(int fd, uint32_t events);
-  // After this the callback does not run again, not even for events already taken from the kernel.
+  // After this the callback does not run again, not even for events already taken from the kernel,
+  // and the fd may be closed and its number used again. io_uring lets go of the open file itself
+  // only in the turn's system call.
   void Remove(int fd);
 
   // Runs `task` once on the loop's thread, in the order of the calls. Any thread; also before
@@ -143,6 +150,7 @@ class EventLoop {
   // completions without a system call, and enters the kernel only for what was prepared. For
   // devices that expect the next request within microseconds. A later call moves the end; a time
   // that has passed ends it. The poller must outlive its spinning: StopSpinning() before it goes.
+  // Over epoll the loop looks for events every 20 us, with a system call.
   void SpinUntil(Poller* poller, MonotonicTime until);
   void StopSpinning(Poller* poller);
 

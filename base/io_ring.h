@@ -48,9 +48,9 @@ class IoRing {
   // io_uring. Takes the best mode that the kernel has; tests ask for a lesser one.
   static absl::StatusOr<std::unique_ptr<IoRing>> Create(unsigned entries,
                                                         Mode best = Mode::kDeferTaskrun);
-  // Operations in flight are cancelled and waited for, so that the kernel lets go of their buffers;
-  // their OnComplete() is not called. That works on the ring's thread only: elsewhere, as after the
-  // end of that thread, none may be in flight (checked).
+  // Devices' operations in flight are cancelled (Linux 5.19) and waited for, so that the kernel
+  // lets go of their buffers; their OnComplete() is not called. That works on the ring's thread
+  // only: elsewhere, as after the end of that thread, none may be in flight (checked).
   ~IoRing();
   IoRing(const IoRing&) = delete;
   IoRing& operator=(const IoRing&) = delete;
@@ -64,7 +64,8 @@ class IoRing {
   // fallocate(2).
   void Fallocate(int fd, int mode, uint64_t offset, uint64_t length, IoOperation* operation);
   // Adds 1 to an eventfd, with the turn's io_uring_enter; nobody is told of the end. Spares an
-  // interrupt its own system call.
+  // interrupt its own system call. The eventfd must be EFD_NONBLOCK: with another the kernel hands
+  // the write to a worker thread, for fear that it might block.
   void SignalEventfd(int fd);
   // Asks the kernel to give up `operation`; it completes in any case, maybe with -ECANCELED.
   void Cancel(IoOperation* operation);
