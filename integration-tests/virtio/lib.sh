@@ -64,7 +64,8 @@ SCRIPT
 tools_drive='{"drive_id": "tools", "path_on_host": "/dev/vda", "is_root_device": false, "is_read_only": true, "serial": "tools"}'
 
 # start VM [CONFIG [FLAG...]]: starts VM, whose initrd is VM.cpio, with further keys of the configuration file in CONFIG,
-# such as '"drives": [...]'. Variables: kernel (acpi, noacpi or debian), vcpus, memory (MiB), arguments. Its process is in
+# such as '"drives": [...]'. Variables: kernel (acpi, noacpi or debian), vcpus, memory (MiB), machine (more of its
+# configuration), arguments. Its process is in
 # VM.pid, its console in VM.out, its log in VM.log, its API at VM.sock.
 start() {
   vm=$1 config=${2:-}
@@ -73,7 +74,7 @@ start() {
   cat >"$vm.json" <<TEXT
 {"boot-source": {"kernel_image_path": "/hearth/kernels/${kernel:-acpi}/vmlinux", "initrd_path": "$PWD/$vm.cpio",
   "boot_args": "console=ttyS0 reboot=k panic=1 quiet rdinit=/script ${arguments:-}"},
- "machine-config": {"vcpu_count": ${vcpus:-1}, "mem_size_mib": ${memory:-256}}${config:+, $config}}
+ "machine-config": {"vcpu_count": ${vcpus:-1}, "mem_size_mib": ${memory:-256}${machine:+, $machine}}${config:+, $config}}
 TEXT
   /hearth/hearth --api-sock "$vm.sock" --config-file "$vm.json" --log-path "$vm.log" "$@" </dev/null >"$vm.out" 2>&1 &
   echo $! >"$vm.pid"
