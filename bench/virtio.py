@@ -50,10 +50,12 @@ class Firecracker:
     def command(self, folder, guest, arguments, drives=(), nics=(), extra=()):
         del extra  # QEMU's
         config = {'boot-source': {'kernel_image_path': guest, 'boot_args': arguments},
-                  'machine-config': {'vcpu_count': 1, 'mem_size_mib': MEM_MIB},
-                  'drives': [{'drive_id': f'd{i}', 'is_root_device': False, 'is_read_only': False, 'cache_type': 'Writeback',
-                              'io_engine': 'Async', **drive} for i, drive in enumerate(drives)],
-                  'network-interfaces': [{'iface_id': f'n{i}', 'host_dev_name': nic} for i, nic in enumerate(nics)]}
+                  'machine-config': {'vcpu_count': 1, 'mem_size_mib': MEM_MIB}}
+        if drives:
+            config['drives'] = [{'drive_id': f'd{i}', 'is_root_device': False, 'is_read_only': False,
+                                 'cache_type': 'Writeback', 'io_engine': 'Async', **drive} for i, drive in enumerate(drives)]
+        if nics:
+            config['network-interfaces'] = [{'iface_id': f'n{i}', 'host_dev_name': nic} for i, nic in enumerate(nics)]
         path = os.path.join(folder, re.sub(r'\W', '_', self.name) + '.json')
         with open(path, 'w', encoding='utf-8') as file:
             json.dump(config, file)

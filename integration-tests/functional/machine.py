@@ -150,7 +150,7 @@ class Hearth:
     def put(self, path, body):
         return self.call("PUT", path, body)
 
-    def patch(self, path, body):
+    def patch(self, path, body=None):
         return self.call("PATCH", path, body)
 
     def must(self, reply):

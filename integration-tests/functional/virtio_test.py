@@ -453,7 +453,7 @@ class Balloon(VirtioTest):
 
     def test_reported_pages_leave_the_host(self):
         process = self.launch("balloon_io", "mib=64 report blind", balloon={"amount_mib": 0, "free_page_reporting": True})
-        process.until_console("reported ranges=64 ")
+        process.until_console("reported ranges=64\n")
         self.assertLess(self.rss_mib(process), 40)
 
     def test_free_page_hinting(self):
@@ -465,7 +465,7 @@ class Balloon(VirtioTest):
         self.assertIn("ranges=64\n", process.console())
         self.assertLess(self.rss_mib(process), full - 60)
         process.until(lambda: process.must(process.get("/balloon/hinting/status")).get("guest_cmd") == 0, "end of the run")
-        process.must(process.patch("/balloon/hinting/stop", {}))
+        process.must(process.patch("/balloon/hinting/stop"))
         self.assertEqual(process.must(process.get("/balloon/hinting/status"))["host_cmd"], 1)
 
 

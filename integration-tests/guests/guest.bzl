@@ -10,14 +10,15 @@ _FLAGS = " ".join([
 
 _SHARED = ["start.S", "guest.c"]
 
-def tiny_guest(name, srcs, hdrs = []):
-    """Builds `name`.elf from `srcs` and what all guests share."""
+def tiny_guest(name, srcs, hdrs = [], image_start = 0x100000):
+    """Builds `name`.elf from `srcs` and what all guests share, to be loaded at `image_start`."""
     native.genrule(
         name = name,
         srcs = _SHARED + srcs + hdrs + ["guest.h", "guest.ld"],
         outs = [name + ".elf"],
-        cmd = "gcc %s -I$$(dirname $(location guest.h)) -Wl,-T,$(location guest.ld) -o $@ %s" % (
+        cmd = "gcc %s -Wl,--defsym=image_start=%d -I$$(dirname $(location guest.h)) -Wl,-T,$(location guest.ld) -o $@ %s" % (
             _FLAGS,
+            image_start,
             " ".join(["$(location %s)" % src for src in _SHARED + srcs]),
         ),
     )

@@ -9,10 +9,10 @@
 #include "disk.h"
 #include "virtio.h"
 
-// A balloon takes whatever lies in the arena for numbers of pages, and empties them. So that it
-// does not empty the guest's own, at 256 and on, random 16-bit values have this bit, and sizes
-// leave out what is dangerous.
-enum { kHigh = 0x8000 };
+// A balloon takes whatever lies in the arena for numbers of pages, and empties them. The guest
+// itself is where small numbers do not lead, and random ones get bits that lead behind its memory,
+// however they are aligned.
+#define HARMLESS UINT64_C(0x8000800080008000)
 
 enum { kArenaSize = 4 << 20, kRingSize = 64, kPageSize = 4096, kMaxQueues = 6 };
 
@@ -59,7 +59,8 @@ static uint32_t any_size(void) {
   static const uint32_t kSizes[] = {0,     1,     4,       8,          12,         15,        16,
                                     20,    24,    511,     512,        513,        1514,      4096,
                                     65536, 65550, 1 << 20, 0x7fffffff, 0x80000000, 0xffffffff};
-  return once_in(4) ? (uint32_t)next_random() : kSizes[below(sizeof(kSizes) / sizeof(kSizes[0]))];
+  return once_in(4) ? (uint32_t)(next_random() | HARMLESS)
+                    : kSizes[below(sizeof(kSizes) / sizeof(kSizes[0]))];
 }
 
 static void any_access(const struct virtio_device* device) {
@@ -147,34 +148,45 @@ static void set_up_queue(const struct virtio_device* device, uint32_t queue) {
   virtio_write(device, kRegQueueReady, once_in(20) ? 0 : 1);
 }
 
-static void bad_descriptor(struct virtq_desc* desc, uint32_t table_size) {
-  desc->flags = (uint16_t)(once_in(8) ? next_random() | kHigh : below(4));
-  desc->address = any_address();
-  desc->size = any_size();
-  desc->next = (uint16_t)(once_in(10) ? next_random() | kHigh : below(table_size + 1));
-  // What a device may write to stays in the arena, however long it is.
-  const uint64_t end = (uintptr_t)arena + kArenaSize;
-  if (desc->address >= (uintptr_t)arena && desc->address < end &&
-      desc->size > end - desc->address && !once_in(3)) {
-    desc->size = (uint32_t)(end - desc->address);
+static bool leaves_arena(const struct virtq_desc* desc) {
+  return desc->address >= (uintptr_t)arena &&
+         desc->address + desc->size > (uintptr_t)arena + kArenaSize;
+}
+
+// Descriptors are made aside: in the arena they may change while they are looked at.
+static void bad_table(struct virtq_desc* table, uint32_t count) {
+  for (uint32_t i = 0; i < count; ++i) {
+    struct virtq_desc desc = {.address = arena_address(),
+                              .size = once_in(2) ? below(128) : 512 + below(3585),
+                              .flags = (uint16_t)below(8),
+                              .next = (uint16_t)below(40)};
+    if (leaves_arena(&desc)) desc.size = 0;
+    table[i] = desc;
   }
-  if (desc->address >= (uintptr_t)arena && desc->address + desc->size > end) {
-    desc->flags &= (uint16_t)~kDescWrite;
-  }
+}
+
+static void bad_descriptor(struct virtq_desc* to) {
+  struct virtq_desc desc = {
+      .address = any_address(),
+      .size = any_size(),
+      .flags = (uint16_t)(once_in(8) ? next_random() | HARMLESS : below(4)),
+      .next = (uint16_t)(once_in(10) ? next_random() | HARMLESS : below(kRingSize + 1))};
   if (once_in(6)) {
-    desc->flags = kDescIndirect | (once_in(5) ? kDescNext : 0);
-    desc->size = below(40) * (once_in(8) ? 7 : (uint32_t)sizeof(*desc));
-    desc->address = (arena_address() & ~UINT64_C(15)) - (once_in(10) ? 3 : 0);
-    if (desc->address + desc->size > end) desc->address = (uintptr_t)arena + 64 * kPageSize;
-    struct virtq_desc* inner = (struct virtq_desc*)(uintptr_t)desc->address;
-    for (uint32_t i = 0; i < desc->size / sizeof(*inner); ++i) {
-      inner[i].address = arena_address();
-      inner[i].size = once_in(2) ? below(128) : 512 + below(3585);
-      inner[i].flags = (uint16_t)below(8);
-      inner[i].next = (uint16_t)below(40);
-      if (inner[i].address + inner[i].size > end) inner[i].size = 0;
+    const uint32_t count = below(40);
+    desc.flags = kDescIndirect | (once_in(5) ? kDescNext : 0);
+    desc.size = count * (once_in(8) ? 7 : (uint32_t)sizeof(desc));
+    desc.address = (arena_address() & ~UINT64_C(15)) - (once_in(10) ? 3 : 0);
+    if (leaves_arena(&desc)) desc.address = (uintptr_t)arena + 64 * kPageSize;
+    bad_table((struct virtq_desc*)(uintptr_t)desc.address, desc.size / sizeof(desc));
+  } else if (leaves_arena(&desc)) {
+    // What a device may write to stays inside, however long it is.
+    if (once_in(3)) {
+      desc.flags &= (uint16_t)~kDescWrite;
+    } else {
+      desc.size = (uint32_t)((uintptr_t)arena + kArenaSize - desc.address);
     }
   }
+  *to = desc;
 }
 
 // A request as the device knows it (so that the bad ones get far), of up to three descriptors.
@@ -184,7 +196,7 @@ static void good_start(struct rings* rings, uint16_t head) {
     uint64_t sector;
   }* header = (void*)(arena + 32 * kPageSize + head * 64);
   header->type = once_in(2) ? below(15) : below(2);
-  header->sector = once_in(4) ? next_random() : below(64);
+  header->sector = once_in(4) ? next_random() | HARMLESS : below(64);
   rings->desc[head].address = (uintptr_t)header;
   rings->desc[head].size = 16;
   rings->desc[head].flags = kDescNext;
@@ -193,15 +205,16 @@ static void good_start(struct rings* rings, uint16_t head) {
 
 static void fill_rings(uint32_t queue) {
   struct rings* rings = rings_of(queue);
-  for (uint32_t i = 0; i < kRingSize; ++i) bad_descriptor(&rings->desc[i], kRingSize);
+  for (uint32_t i = 0; i < kRingSize; ++i) bad_descriptor(&rings->desc[i]);
   for (uint32_t i = 0; i < kRingSize; i += 4) {
     if (once_in(2)) good_start(rings, (uint16_t)i);
   }
   for (uint32_t i = 0; i < kRingSize; ++i) {
-    rings->avail[2 + i] = (uint16_t)(once_in(20) ? next_random() | kHigh : below(kRingSize + 1));
+    rings->avail[2 + i] = (uint16_t)(once_in(20) ? next_random() | HARMLESS : below(kRingSize + 1));
   }
   rings->avail[0] = (uint16_t)below(3);
-  rings->avail[2 + kRingSize] = (uint16_t)(once_in(2) ? next_random() | kHigh : below(kRingSize));
+  rings->avail[2 + kRingSize] =
+      (uint16_t)(once_in(2) ? next_random() | HARMLESS : below(kRingSize));
   rings->avail[1] += (uint16_t)(once_in(6) ? next_random() : 1 + below(8));
 }
 
@@ -218,8 +231,8 @@ static void flood(const struct virtio_device* device) {
     if (once_in(5)) any_access(device);
     if (once_in(10)) set_up_queue(device, below(queues));  // while the device has it
     // The device works on what changes under it.
-    for (uint32_t j = below(2000); j > 0; --j) {
-      bad_descriptor(&rings_of(queue)->desc[below(kRingSize)], kRingSize);
+    for (uint32_t j = below(300); j > 0; --j) {
+      bad_descriptor(&rings_of(queue)->desc[below(kRingSize)]);
     }
   }
 }
@@ -261,7 +274,7 @@ static void in_ring3(void) {
   }
   device_count = kept;
   if (device_count == 0) fail("no device");
-  for (size_t i = 0; i < kArenaSize; i += 8) *(uint64_t*)(arena + i) = next_random();
+  for (size_t i = 0; i < kArenaSize; i += 8) *(uint64_t*)(arena + i) = next_random() | HARMLESS;
   print("devices");
   print_field("count", device_count);
   print("\ngo\n");
