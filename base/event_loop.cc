@@ -23,6 +23,8 @@ constexpr nanoseconds kEpollInterval = std::chrono::microseconds(20);
 // Turns of a RunUntil() that may not wait: enough for what is ready to come to its end, and an end
 // for what is always ready.
 constexpr int kMaxReadyTurns = 100;
+// Timers and turn tasks that there is room for before a list grows.
+constexpr size_t kListEntries = 64;
 
 MonotonicTime Now() { return std::chrono::steady_clock::now(); }
 
@@ -53,7 +55,7 @@ struct EventLoop::Delayed {
 
 Timer::Timer(EventLoop* loop, absl::AnyInvocable<void()> callback)
     : loop_(loop), callback_(std::move(callback)) {
-  loop_->timers_.reserve(++loop_->timer_count_);
+  ++loop_->timer_count_;
 }
 
 Timer::~Timer() {
@@ -81,8 +83,6 @@ void Timer::Cancel() {
 TurnTask::TurnTask(EventLoop* loop, absl::AnyInvocable<void()> callback)
     : loop_(loop), callback_(std::move(callback)) {
   ++loop_->turn_task_count_;
-  for (auto* list : {&loop_->turn_tasks_, &loop_->next_turn_tasks_})
-    list->reserve(list->size() + loop_->turn_task_count_);
 }
 
 TurnTask::~TurnTask() {
@@ -106,6 +106,9 @@ absl::StatusOr<std::unique_ptr<EventLoop>> EventLoop::Create(const Options& opti
 }
 
 absl::Status EventLoop::Init(const Options& options) {
+  timers_.reserve(kListEntries);
+  turn_tasks_.reserve(kListEntries);
+  next_turn_tasks_.reserve(kListEntries);
   wakeup_.reset(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!wakeup_.valid()) return ErrnoStatus("eventfd", "");
   backend_ = "epoll";

@@ -39,8 +39,8 @@ using MonotonicTime = std::chrono::steady_clock::time_point;
 class EventLoop;
 
 // Calls back at a deadline, exact to the nanosecond but for the kernel's own latency (the loop's
-// thread runs with the least timer slack). Setting it allocates nothing. Loop thread; not to be
-// destroyed by its own callback.
+// thread runs with the least timer slack). Setting it allocates nothing. Loop thread, but any
+// thread makes one, and destroys one that is not armed; not to be destroyed by its own callback.
 class Timer {
  public:
   Timer(EventLoop* loop, absl::AnyInvocable<void()> callback);
@@ -63,7 +63,8 @@ class Timer {
 };
 
 // Work to do once, after all events of a turn: what the events of a turn have in common, such as
-// telling the guest. Loop thread; allocates nothing; not to be destroyed by its own callback.
+// telling the guest. Loop thread, but any thread makes one, and destroys one that is not scheduled;
+// allocates nothing; not to be destroyed by its own callback.
 class TurnTask {
  public:
   TurnTask(EventLoop* loop, absl::AnyInvocable<void()> callback);
@@ -222,15 +223,17 @@ class EventLoop {
   std::vector<std::unique_ptr<Watch>> removed_;
   bool in_events_ = false;
 
-  // The next is last. Has room for all that exist, as the lists of turn tasks have.
+  // The next is last. Has room for as many as a machine has from the start, as the lists of turn
+  // tasks have.
   std::vector<Timer*> timers_;
-  size_t timer_count_ = 0;
+  // How many exist; any thread makes them.
+  std::atomic<size_t> timer_count_{0};
   uint64_t timer_order_ = 0;
   std::vector<std::unique_ptr<Delayed>> delayed_;
   uint64_t next_delayed_id_ = 1;
 
   std::vector<TurnTask*> turn_tasks_, next_turn_tasks_;
-  size_t turn_task_count_ = 0;
+  std::atomic<size_t> turn_task_count_{0};
   uint64_t turn_ = 1;
 
   std::vector<Poller*> pollers_;

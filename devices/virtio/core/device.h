@@ -7,7 +7,8 @@
 // A device is created on the main thread, before the guest runs. From its first Activate() on,
 // every method below "Device thread" is called on the thread of its event loop; that loop must not
 // wait for anything but its events. The device registers with the loop what it watches when it is
-// activated and takes it back when it is deactivated: a device that is not active costs nothing.
+// activated and takes it back when it is deactivated: a device that is not active costs nothing. It
+// is destroyed on the main thread, inactive, when the turn that deactivated it has ended.
 #ifndef HEARTH_DEVICES_VIRTIO_CORE_DEVICE_H_
 #define HEARTH_DEVICES_VIRTIO_CORE_DEVICE_H_
 

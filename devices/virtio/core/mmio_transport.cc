@@ -64,6 +64,9 @@ void MmioTransport::Shutdown() {
   absl::MutexLock lock(&mutex_);
   shut_down_ = true;
   Deactivate();
+  // The turn in which the device came to rest may still have turn tasks to run: the second of two
+  // calls comes in a later turn.
+  for (int i = 0; i < 2; ++i) CallDevice([](Device&) {});
 }
 
 void MmioTransport::VisitMetrics(base::MetricVisitor visitor) const {
