@@ -129,9 +129,7 @@ void BlockDevice::ShowFile() {
 
 void BlockDevice::OnNotify(uint16_t) {
   counters_.queue_event_count.Add();
-  if (!accepting() || spinning_ || !AnyAvailable()) return;
-  spin_.OnAnnounced(Now());
-  Work();
+  if (accepting() && !spinning_ && AnyAvailable()) Work();
 }
 
 void BlockDevice::Work() {
@@ -184,7 +182,7 @@ bool BlockDevice::EnableNotifications() {
 }
 
 void BlockDevice::StartSpinning() {
-  spin_end_ = now_ + SpinPolicy::kWindow;
+  spin_end_ = now_ + spin_.look();
   // Its end is found by Poll(), which has to turn notifications on then.
   if (!spinning_) context_.loop->SpinUntil(this, base::MonotonicTime::max());
   spinning_ = true;

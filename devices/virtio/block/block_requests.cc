@@ -300,7 +300,7 @@ void BlockDevice::Publish() {
   }
   if (!any) return;
   now_ = Now();
-  spin_.OnAnswer(now_);
+  spin_.OnAnswer();
   const auto settle = [now = now_](Unpublished* unpublished, base::Counter* sum_ns) {
     sum_ns->Add(unpublished->count * Nanoseconds(now) - unpublished->started_ns);
     *unpublished = {};
