@@ -93,7 +93,7 @@ class EventLoop {
   struct Options {
     // Try io_uring first.
     bool io_uring = false;
-    // Of the submission queue.
+    // Of the submission queue; docs/io.md says why so many.
     unsigned ring_entries = 128;
     // Tests ask for less than the kernel has.
     IoRing::Mode ring_mode = IoRing::Mode::kDeferTaskrun;
@@ -150,8 +150,9 @@ class EventLoop {
   // From now until `until` the loop does not sleep: it asks `poller` again and again, looks for
   // completions without a system call, and enters the kernel only for what was prepared. For
   // devices that expect the next request within microseconds. A later call moves the end; a time
-  // that has passed ends it. The poller must outlive its spinning: StopSpinning() before it goes.
-  // Over epoll the loop looks for events every 20 us, with a system call.
+  // that has passed ends it, and the poller is not told. The poller must outlive its spinning:
+  // StopSpinning() before it goes. Over epoll the loop looks for events every 20 us, with a system
+  // call.
   void SpinUntil(Poller* poller, MonotonicTime until);
   void StopSpinning(Poller* poller);
 

@@ -25,7 +25,7 @@ constexpr unsigned kCompletionsPerEntry = 4;
 
 // Threads that the kernel may start for operations that block: at most so many on regular files
 // (fdatasync, fallocate, writes where the file system cannot do them without), and on all others.
-constexpr unsigned kMaxFileWorkers = 16;
+constexpr unsigned kMaxFileWorkers = 8;
 constexpr unsigned kMaxOtherWorkers = 2;
 
 constexpr uint64_t kOne = 1;

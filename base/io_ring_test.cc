@@ -130,7 +130,7 @@ TEST_P(IoRingTest, WritesSyncsPunchesAndReads) {
   EXPECT_EQ(read.results[0], 8192);
   EXPECT_EQ(head, std::string(4096, '\0'));
   EXPECT_EQ(tail, std::string(4096, 'b'));
-  EXPECT_LE(Workers(), 16);
+  EXPECT_LE(Workers(), 8 + 2);
 }
 
 TEST_P(IoRingTest, TellsErrors) {
