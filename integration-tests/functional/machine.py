@@ -254,6 +254,12 @@ class LineResult(unittest.TestResult):
     def addError(self, test, err):
         self.addFailure(test, err)
 
+    def addSubTest(self, test, subtest, err):
+        super().addSubTest(test, subtest, err)  # a test with a bad one counts as no success
+        if err is not None:
+            print(self._exc_info_to_string(err, subtest), end="")
+            self._line("FAIL", subtest, f": {(str(err[1]) or err[0].__name__).splitlines()[0]}")
+
     def addSkip(self, test, reason):
         super().addSkip(test, reason)
         self._line("SKIP", test, f": skipped, because {reason}")

@@ -16,6 +16,7 @@ IFF_TAP = 2
 IFF_NO_PI = 0x1000
 IFF_VNET_HDR = 0x4000
 IFF_UP = 1
+SO_RCVBUFFORCE = 33
 SIOCGIFFLAGS = 0x8913
 SIOCSIFFLAGS = 0x8914
 GUEST_MAC = bytes.fromhex("02fe00000002")
@@ -84,7 +85,7 @@ class Port:
 
     def __init__(self, name):
         self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUFFORCE, 16 << 20)
+        self.socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 16 << 20)
         self.socket.bind((name, 0))
         self.socket.setblocking(False)
 

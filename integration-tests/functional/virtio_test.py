@@ -407,7 +407,7 @@ class Net(VirtioTest):
     def test_a_tap_that_is_not_there(self):
         process = self.hearth()
         process.configure("net_io")
-        process.must(process.put("/network-interfaces/n0", self.nic(host_dev_name="tap0")))
+        process.must(process.put("/network-interfaces/n0", self.nic(iface_id="n0")))
         reply = process.put("/network-interfaces/n1", {"iface_id": "n1", "host_dev_name": "a/b"})
         if reply.status == 204:
             reply = process.put("/actions", {"action_type": "InstanceStart"})
