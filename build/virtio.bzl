@@ -47,7 +47,7 @@ def virtio_device_table(name, devices, **kwargs):
         testonly = True,
         srcs = [samples + ".cc"],
         hdrs = [samples + ".h"],
-        deps = ["//devices/virtio/%s:sample" % d for d in devices] + ["//devices/virtio/core", "@system//:absl"],
+        deps = ["//devices/virtio/%s:sample" % d for d in devices] + ["//devices/virtio/core:testing", "@system//:absl"],
         **kwargs
     )
 
