@@ -58,6 +58,14 @@ class TestInterface {
   BackendFake& backend() { return *backend_; }
   PortFake& port(size_t pair = 0) { return *backend_->ports[pair]; }
 
+  // For a guest that goes on here.
+  void CopyMemoryFrom(const TestInterface& other) {
+    const GuestMemory::Region& from = other.memory_->regions()[0];
+    HEARTH_CHECK(
+        memory_->Write("all", from.start, {static_cast<const char*>(from.hva), from.size_bytes})
+            .ok());
+  }
+
   // --- The driver's side.
   [[nodiscard]] bool Start(uint64_t wanted = ~0ull, uint16_t queue_size = 16) {
     buffers_.clear();
