@@ -252,6 +252,36 @@ TEST(SpinPolicy, GoesOnWhileItPays) {
   EXPECT_EQ(AnswersUntilALook(&policy), 32);
 }
 
+TEST(WritePolicy, StaysAwayForAWhileAfterAWait) {
+  using std::chrono::microseconds;
+  WritePolicy policy;
+  base::MonotonicTime now{std::chrono::hours(1)};
+  const auto write = [&](std::chrono::nanoseconds takes) {
+    EXPECT_TRUE(policy.MayWrite(now));
+    policy.OnWritten(now, now + takes);
+    now += takes;
+  };
+  // The pause until the next try.
+  const auto pause = [&] {
+    milliseconds wait{0};
+    for (; !policy.MayWrite(now + wait); ++wait) {
+    }
+    now += wait;
+    return wait.count();
+  };
+  write(microseconds(3));
+  EXPECT_EQ(pause(), 0);
+  std::vector<int64_t> pauses;
+  for (int i = 0; i < 9; ++i) {
+    write(milliseconds(200));
+    pauses.push_back(pause());
+  }
+  EXPECT_EQ(pauses, (std::vector<int64_t>{100, 200, 400, 800, 1600, 3200, 6400, 10000, 10000}));
+  write(microseconds(3));
+  write(milliseconds(3));
+  EXPECT_EQ(pause(), 100);
+}
+
 INSTANTIATE_TEST_SUITE_P(Engines, BlockTest, testing::Values(EngineKind::kSync, EngineKind::kAsync),
                          EngineName);
 

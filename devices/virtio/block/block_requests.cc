@@ -11,7 +11,7 @@ namespace hearth::virtio::block {
 namespace {
 
 // Joining more than this gains nothing and keeps the driver waiting for its first answers.
-constexpr uint64_t kMaxMergedBytes = 256 * 1024;
+constexpr uint64_t kMaxMergedBytes = 128 * 1024;
 // A Sync engine completes while it takes: the driver need not wait for the end of a long batch.
 constexpr uint64_t kPublishBytes = 256 * 1024;
 
@@ -178,8 +178,7 @@ void BlockDevice::StartTransfer(Request* first, uint64_t bytes, bool alone) {
   const Io::Kind kind = first->type == kTypeIn ? Io::Kind::kRead : Io::Kind::kWrite;
   first->SetTransfer(kind, file_.get(), first->next != nullptr ? first->merged : first->data,
                      first->offset, bytes);
-  // O_DIRECT has no page cache to try.
-  engine_->Start(first, alone && !file_->direct());
+  engine_->Start(first, alone);
 }
 
 void BlockDevice::StartSegment(Request* request) {

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 
 namespace hearth::virtio::block {
 namespace {
@@ -14,14 +15,14 @@ constexpr uint32_t kSkipAfterMiss = 64;
 
 int64_t ResultOrErrno(ssize_t result) { return result < 0 ? -errno : result; }
 
-int64_t Make(const IoCall& call) {
+int64_t Make(const IoCall& call, int flags) {
   const int count = static_cast<int>(call.vectors.size());
   const auto offset = static_cast<off_t>(call.offset);
   switch (call.kind) {
     case IoCall::Kind::kRead:
-      return ResultOrErrno(preadv2(call.fd, call.vectors.data(), count, offset, 0));
+      return ResultOrErrno(preadv2(call.fd, call.vectors.data(), count, offset, flags));
     case IoCall::Kind::kWrite:
-      return ResultOrErrno(pwritev2(call.fd, call.vectors.data(), count, offset, 0));
+      return ResultOrErrno(pwritev2(call.fd, call.vectors.data(), count, offset, flags));
     case IoCall::Kind::kSync:
       return ResultOrErrno(fdatasync(call.fd));
     case IoCall::Kind::kAllocate:
@@ -33,34 +34,52 @@ int64_t Make(const IoCall& call) {
 }  // namespace
 
 void SyncEngine::Start(Io* io, bool) {
-  while (!io->Advance(Make(io->NextCall()))) {
+  while (!io->Advance(Make(io->NextCall(), 0))) {
   }
   io->Finish();
 }
 
 void RingEngine::Start(Io* io, bool alone) {
   io->set_stepper(this);
-  if (alone && io->kind() == Io::Kind::kRead && TryPageCache(io)) {
+  bool done = false;
+  if (io->buffered()) {
+    if (io->kind() == Io::Kind::kRead) done = alone && TryRead(io);
+    if (io->kind() == Io::Kind::kWrite) done = TryWrite(io, alone);
+  }
+  if (done) {
     io->Finish();
   } else {
     Step(io);
   }
 }
 
-// True if `io` is at its end.
-bool RingEngine::TryPageCache(Io* io) {
-  if (skip_page_cache_ > 0) {
-    --skip_page_cache_;
+bool RingEngine::TryRead(Io* io) {
+  if (skip_reads_ > 0) {
+    --skip_reads_;
     return false;
   }
-  const IoCall call = io->NextCall();
-  const ssize_t result =
-      preadv2(call.fd, call.vectors.data(), static_cast<int>(call.vectors.size()),
-              static_cast<off_t>(call.offset), RWF_NOWAIT);
+  const int64_t result = Make(io->NextCall(), RWF_NOWAIT);
   if (result > 0 && io->Advance(result)) return true;
   // Not, or not all, in the page cache; or an error, which the ring will see again.
-  skip_page_cache_ = kSkipAfterMiss;
+  skip_reads_ = kSkipAfterMiss;
   return false;
+}
+
+bool RingEngine::TryWrite(Io* io, bool alone) {
+  const IoCall call = io->NextCall();
+  if (nowait_writes_) {
+    // The ring does it without a thread, and for many with one call.
+    if (!alone) return false;
+    const int64_t result = Make(call, RWF_NOWAIT);
+    if (result != -EOPNOTSUPP) return result > 0 && io->Advance(result);
+    nowait_writes_ = false;
+  }
+  // A part of a page may have to be read first.
+  const base::MonotonicTime from = std::chrono::steady_clock::now();
+  if (!io->whole_pages() || !write_policy_.MayWrite(from)) return false;
+  const int64_t result = Make(call, 0);
+  write_policy_.OnWritten(from, std::chrono::steady_clock::now());
+  return io->Advance(result);
 }
 
 void RingEngine::Step(Io* io) {

@@ -7,6 +7,7 @@
 
 #include "base/io_ring.h"
 #include "devices/virtio/block/io.h"
+#include "devices/virtio/block/write_policy.h"
 
 namespace hearth::virtio::block {
 
@@ -27,9 +28,10 @@ class SyncEngine final : public Engine {
   void Start(Io* io, bool alone) override;
 };
 
-// "Async": the loop's io_uring, which submits with the turn's one system call. A read that is alone
-// tries the page cache with preadv2(RWF_NOWAIT) first, which is one system call too, but a shorter
-// one (docs/block.md has the figures).
+// "Async": the loop's io_uring, which submits with the turn's one system call. What is certain, or
+// likely, to be a copy from or to the page cache is done by a system call of its own where that is
+// cheaper (docs/block.md has the figures): a read that is alone by preadv2(RWF_NOWAIT), and a write
+// that the ring would hand to a kernel thread, as WritePolicy says.
 class RingEngine final : public Engine, private Io::Stepper {
  public:
   // `ring` outlives the engine.
@@ -37,12 +39,17 @@ class RingEngine final : public Engine, private Io::Stepper {
   void Start(Io* io, bool alone) override;
 
  private:
-  bool TryPageCache(Io* io);
+  // Each is true if `io` is at its end.
+  bool TryRead(Io* io);
+  bool TryWrite(Io* io, bool alone);
   void Step(Io* io) override;
 
   base::IoRing& ring_;
   // After a miss, how many reads go to the ring before the page cache is tried again.
-  uint32_t skip_page_cache_ = 0;
+  uint32_t skip_reads_ = 0;
+  // Does the file system know RWF_NOWAIT for writes? Found out at the first one.
+  bool nowait_writes_ = true;
+  WritePolicy write_policy_;
 };
 
 }  // namespace hearth::virtio::block

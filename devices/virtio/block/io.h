@@ -68,6 +68,10 @@ class Io : public base::IoOperation {
   int error() const { return error_; }
 
   // --- For engines.
+  // Does it go through the page cache?
+  bool buffered() const { return !file_->direct(); }
+  // Does a write touch no page of the page cache in part only?
+  bool whole_pages() const { return offset_ % 4096 == 0 && length_ % 4096 == 0; }
   IoCall NextCall() const;
   // Takes in the result of the call that NextCall() described: a negative errno, or what the system
   // call returned. True: that was the last; call Finish().

@@ -10,8 +10,8 @@ namespace {
 // What the Async engine does in the ring is io_uring_enter(2), which the loop has. A file is opened
 // and closed by the main thread, also when it is changed later.
 constexpr SystemCall kSystemCalls[] = {
-    {"preadv2", "reads of the Sync engine; reads from the page cache of the Async engine"},
-    {"pwritev2", "writes of the Sync engine"},
+    {"preadv2", "reads of the Sync engine, and of the Async engine from the page cache"},
+    {"pwritev2", "writes of the Sync engine, and of the Async engine to the page cache"},
     {"fdatasync", "flushes of the Sync engine"},
     {"fallocate", "discards and zeroing of the Sync engine"},
 };
