@@ -42,7 +42,7 @@ balloon() {
   echo "\"balloon\": {\"amount_mib\": ${amount:-0}, \"deflate_on_oom\": ${oom:-false}, \"stats_polling_interval_s\": 1, \"free_page_reporting\": ${reporting:-false}, \"free_page_hinting\": ${hinting:-false}}"
 }
 
-# down_and_up TEST: inflates, deflates, and lets the guest use everything again. KERNEL as for start().
+# down_and_up TEST STATISTICS: inflates, deflates, and lets the guest use everything again. The guest sends STATISTICS.
 down_and_up() {
   make_initrd "$1" <<SCRIPT
 $guest_functions
@@ -54,7 +54,7 @@ SCRIPT
   check "$1-boots" "no balloon, or no guest" "$1" -- said "$1" '^filled' 240 || return
   full=$(rss_kib "$1")
   check "$1-statistics" "$(cat "$1.answer" 2>/dev/null)" "$1" -- until_true 30 statistics "$1" \
-    '.free_memory > 1000000 and .total_memory > .free_memory and .available_memory > 0 and .minor_faults > 0 and .actual_mib == 0'
+    ".free_memory > 1000000 and .total_memory > .free_memory and .available_memory > 0 and .actual_mib == 0 and $2"
   api "$1" PATCH /vm '{"state": "Paused"}' >/dev/null
   amount "$1" 120
   api "$1" PATCH /vm '{"state": "Resumed"}' >/dev/null
@@ -65,9 +65,9 @@ SCRIPT
   check "$1-deflates" "$(cat "$1.answer")" "$1" -- until_true 120 statistics "$1" '.actual_mib == 0'
   check "$1-guest-is-healthy" "the guest's files are not what it wrote, or it died" "$1" -- ended "$1" 240
 }
-down_and_up acpi
+down_and_up acpi true  # without CONFIG_VM_EVENT_COUNTERS the others are missing
 kernel=debian
-down_and_up debian
+down_and_up debian '.minor_faults > 0 and .major_faults >= 0 and .swap_in == 0 and .swap_out == 0'
 kernel=acpi
 
 # Out of memory: the balloon gives way, and nothing is killed.

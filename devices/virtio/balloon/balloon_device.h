@@ -22,6 +22,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/types/span.h"
 #include "base/event_loop.h"
@@ -101,6 +102,11 @@ class BalloonDevice final : public Device {
     uint32_t offset = 0;  // in bytes, of what is still to do
   };
 
+  // Only with a driver that tells before it takes a page back (MUST_TELL_HOST): else a page could
+  // be in use that the set still has.
+  bool tracks_pages() const {
+    return ballooned_.has_value() && (negotiated_ & kFeatureMustTellHost) != 0;
+  }
   Queue* queue(Role role) const { return queues_[roles_[role]].get(); }
   // Takes requests from a queue until it is empty or the turn's budget is used up.
   void Serve(Role role);
@@ -109,6 +115,8 @@ class BalloonDevice final : public Device {
   void ServeAll();
   // False when the budget ran out before the end of the array.
   bool WorkOff(PageArray* array, Role role);
+  // Page numbers that are not of memory are counted and left out. Sorts `pages`.
+  void ForEachRunInMemory(absl::Span<uint32_t> pages, absl::FunctionRef<void(PageRun)> take);
   void Inflate(PageRun run);
   void HoldStatistics(Queue* queue);
   void RefreshStatistics();
@@ -130,8 +138,7 @@ class BalloonDevice final : public Device {
   // --- Device thread.
   Hinting hinting_;
   BalloonStatistics statistics_;
-  // Only where the host's pages are larger than 4 KiB. Used only with a driver that tells before it
-  // takes a page back (MUST_TELL_HOST): else a page could be in use that the set still has.
+  // Only where the host's pages are larger than 4 KiB.
   std::optional<PageSet> ballooned_;
   bool driver_active_ = false;   // since the last reset
   bool config_changed_ = false;  // the driver is to be told as soon as it is there
@@ -147,7 +154,7 @@ class BalloonDevice final : public Device {
   PageArray arrays_[2];                  // kInflate, kDeflate
   DescriptorChain chain_;                // of the request at hand
   DescriptorChain statistics_chain_;     // pending: kept until the next refresh
-  base::MonotonicTime next_refresh_{};
+  base::MonotonicTime next_refresh_ = base::MonotonicTime::max();
   std::optional<base::Timer> refresh_timer_;
   std::optional<base::TurnTask> next_turn_;
   int64_t budget_ = 0;  // of this turn, in page numbers

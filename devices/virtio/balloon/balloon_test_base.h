@@ -30,7 +30,9 @@ inline constexpr BalloonDevice::Options kAll = {.target_pages = 0,
 enum AllQueues : uint16_t { kInflateQ, kDeflateQ, kStatsQ, kHintQ, kReportQ };
 
 inline std::string Bytes(const std::vector<uint32_t>& numbers) {
-  return {reinterpret_cast<const char*>(numbers.data()), numbers.size() * sizeof(uint32_t)};
+  std::string bytes(numbers.size() * sizeof(uint32_t), '\0');
+  std::memcpy(bytes.data(), numbers.data(), bytes.size());
+  return bytes;
 }
 
 inline std::string Statistic(uint16_t tag, uint64_t value) {
