@@ -120,23 +120,6 @@ GuestMemory::~GuestMemory() {
   for (const Region& region : regions_) munmap(region.hva, region.size_bytes);
 }
 
-const GuestMemory::Region* GuestMemory::FindRegion(GuestAddress start, uint64_t size_bytes) const {
-  for (const Region& region : regions_) {
-    if (start < region.start) continue;
-    const uint64_t offset = start - region.start;
-    if (offset <= region.size_bytes && size_bytes <= region.size_bytes - offset) return &region;
-  }
-  return nullptr;
-}
-
-std::optional<GuestSlice> GuestMemory::Slice(GuestAddress start, uint64_t size_bytes) const {
-  const Region* const region = FindRegion(start, size_bytes);
-  if (region == nullptr) return std::nullopt;
-  const uint64_t offset = start - region->start;
-  return GuestSlice(static_cast<uint8_t*>(region->hva) + offset, size_bytes, dirty_.get(),
-                    region->fd_offset + offset);
-}
-
 void GuestMemory::MarkDirtyInRegion(const iovec& written) const {
   const auto at = reinterpret_cast<uintptr_t>(written.iov_base);
   for (const Region& region : regions_) {

@@ -69,7 +69,14 @@ class GuestMemory {
 
   // The slice of [start, start + size), which must lie within one region. No allocation: for the
   // I/O path.
-  std::optional<GuestSlice> Slice(GuestAddress start, uint64_t size_bytes) const;
+  std::optional<GuestSlice> Slice(GuestAddress start, uint64_t size_bytes) const {
+    const Region* const region = FindRegion(start, size_bytes);
+    if (region == nullptr) [[unlikely]]
+      return std::nullopt;
+    const uint64_t offset = start - region->start;
+    return GuestSlice(static_cast<uint8_t*>(region->hva) + offset, size_bytes, dirty_.get(),
+                      region->fd_offset + offset);
+  }
   // The same for set-up code: the error names `what` and the range.
   absl::StatusOr<GuestSlice> SliceFor(absl::string_view what, GuestAddress start,
                                       uint64_t size_bytes) const;
@@ -115,7 +122,13 @@ class GuestMemory {
 
  private:
   GuestMemory(const Options& options) : options_(options) {}
-  const Region* FindRegion(GuestAddress start, uint64_t size_bytes) const;
+  const Region* FindRegion(GuestAddress start, uint64_t size_bytes) const {
+    for (const Region& region : regions_) {
+      const uint64_t offset = start - region.start;  // huge where `start` is below
+      if (offset <= region.size_bytes && size_bytes <= region.size_bytes - offset) return &region;
+    }
+    return nullptr;
+  }
   void MarkDirtyInRegion(const iovec& written) const;
   // Puts fresh anonymous pages at [at, at + size), in place of whatever is there.
   absl::Status MapAnonymous(void* at, uint64_t size_bytes) const;

@@ -44,6 +44,7 @@ LAYERS = {
     "guest-kernel-configs": [],
     "integration-tests": ["base", "proto"],
     "bench": ["base", "proto"],
+    "bench/queue": DEVICE + ["devices/virtio/core"],  # measures it from inside
 }
 
 # Where bytes become objects by necessity. Everything else goes through GuestSlice or memcpy.
