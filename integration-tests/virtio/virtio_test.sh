@@ -21,7 +21,7 @@ trap 'rm -rf "$scratch"' EXIT
 
 adds=(--add "$hearth:hearth" --add "$here:virtio")
 # What the host in the lab, and through its root image the guests, call.
-for program in curl e2fsck mke2fs debugfs fio iperf3 passt jq; do
+for program in curl e2fsck mke2fs debugfs blkdiscard fio iperf3 passt jq; do
   path=$(PATH=$PATH:/usr/sbin:/sbin command -v "$program") || { echo "FAIL virtio:setup: no $program"; exit 1; }
   adds+=(--add "$path:$program")
 done
