@@ -72,11 +72,11 @@ down_and_up acpi true  # without CONFIG_VM_EVENT_COUNTERS the others are missing
 # Out of memory: the balloon gives way, and nothing is killed.
 make_initrd oom <<SCRIPT
 $guest_functions
-for i in \$(seq 900); do free=\$(awk '/^MemFree:/ { print \$2 }' /proc/meminfo); [ "\$free" -gt 60000 ] || break; sleep 0.2; done
+for i in \$(seq 900); do free=\$(awk '/^MemFree:/ { print \$2 }' /proc/meminfo); [ "\$free" -gt 50000 ] || break; sleep 0.2; done
 echo inflated
 dd if=/dev/zero of=/tmp/big bs=1M count=90 2>/dev/null && [ "\$(wc -c </tmp/big)" = 94371840 ] && ! dmesg | grep -i 'killed process'
 SCRIPT
-oom=true amount=140
+oom=true amount=160
 start oom "$(balloon)"
 oom=false amount=0
 check oom-inflates "no balloon, or no guest" oom -- said oom '^inflated' 240
