@@ -156,9 +156,17 @@ class DiscardOfFiles : public testing::Test {
     close(fd);
     ASSERT_EQ(Content(*memory_, kStart, kSize), 'k');
   }
-  static size_t Mappings() {
+  // How many mappings of the host guest memory is made of.
+  size_t Mappings() const {
+    const GuestMemory::Region& region = memory_->regions()[0];
+    const auto begin = reinterpret_cast<uintptr_t>(region.hva);
     std::ifstream maps("/proc/self/maps");
-    return static_cast<size_t>(std::count(std::istreambuf_iterator<char>(maps), {}, '\n'));
+    size_t count = 0;
+    for (std::string line; std::getline(maps, line);) {
+      const uintptr_t start = std::stoull(line, nullptr, 16);
+      if (start >= begin && start < begin + region.size_bytes) ++count;
+    }
+    return count;
   }
 
   std::unique_ptr<GuestMemory> memory_;
