@@ -3,12 +3,10 @@
 # The balloon under Linux: what the guest gives up leaves the host's memory, and the guest stays healthy. Sourced by run.sh.
 #
 # A guest that has to wait for the host waits for a change of its MemTotal, which a balloon of another size makes.
-# shellcheck disable=SC2034  # memory, arguments, kernel and machine are for start()
+# shellcheck disable=SC2034  # memory, kernel and machine are for start()
 # shellcheck disable=SC2154  # the lab's functions set failed
 
 memory=224
-# The emulated host's KVM fires TSC deadline timers late or never, and these guests sleep.
-arguments=lapic=notscdeadline
 # shellcheck disable=SC2016  # the guest is to expand it
 # In each guest. fill: uses 110 MiB with a known content, so that the host has to have them.
 guest_functions='
@@ -67,7 +65,8 @@ SCRIPT
   check "$1-deflates" "$(cat "$1.answer")" "$1" -- until_true 120 statistics "$1" '.actual_mib == 0'
   check "$1-guest-is-healthy" "the guest's files are not what it wrote, or it died" "$1" -- ended "$1" 240
 }
-down_and_up acpi true  # without CONFIG_VM_EVENT_COUNTERS the others are missing
+faults='.minor_faults > 0 and .major_faults >= 0 and .swap_in == 0 and .swap_out == 0'
+down_and_up acpi "$faults"
 
 # Out of memory: the balloon gives way, and nothing is killed.
 make_initrd oom <<SCRIPT
@@ -153,4 +152,4 @@ if check hinting-boots "no balloon, or no guest" hinting -- said hinting '^freed
 fi
 
 kernel=debian
-down_and_up debian '.minor_faults > 0 and .major_faults >= 0 and .swap_in == 0 and .swap_out == 0'
+down_and_up debian "$faults"
