@@ -64,8 +64,10 @@ class DeviceConformance : public testing::TestWithParam<ConformanceCase> {
   // The queues that have requests.
   std::set<uint16_t> RequestQueues() const;
 
-  // The driver's own features are never left out.
+  // Of features: what is offered.
   static constexpr uint64_t kAll = ~0ull;
+  static constexpr uint64_t kMemoryBytes = 16 << 20;
+  static constexpr uint16_t kQueueSize = 64;
 
   const std::unique_ptr<Sample> sample_;
   const std::vector<Sample::Request> requests_;
