@@ -256,9 +256,9 @@ TEST(WritePolicy, StaysAwayForAWhileAfterAWait) {
   using std::chrono::microseconds;
   WritePolicy policy;
   base::MonotonicTime now{std::chrono::hours(1)};
-  const auto write = [&](std::chrono::nanoseconds takes) {
+  const auto write = [&](std::chrono::nanoseconds takes, bool slept) {
     EXPECT_TRUE(policy.MayWrite(now));
-    policy.OnWritten(now, now + takes);
+    policy.OnWritten(now, now + takes, slept);
     now += takes;
   };
   // The pause until the next try.
@@ -269,16 +269,27 @@ TEST(WritePolicy, StaysAwayForAWhileAfterAWait) {
     now += wait;
     return wait.count();
   };
-  write(microseconds(3));
+  write(microseconds(3), false);
+  EXPECT_FALSE(policy.suspicious());
+  EXPECT_EQ(pause(), 0);
+  // A long one is a reason to look, and no more: the thread may have lost its CPU.
+  write(milliseconds(200), false);
+  EXPECT_TRUE(policy.suspicious());
   EXPECT_EQ(pause(), 0);
   std::vector<int64_t> pauses;
   for (int i = 0; i < 9; ++i) {
-    write(milliseconds(200));
+    write(milliseconds(200), true);
     pauses.push_back(pause());
   }
   EXPECT_EQ(pauses, (std::vector<int64_t>{100, 200, 400, 800, 1600, 3200, 6400, 10000, 10000}));
-  write(microseconds(3));
-  write(milliseconds(3));
+  // All is well again after so many short ones.
+  for (int i = 0; i < WritePolicy::kSuspects; ++i) {
+    EXPECT_TRUE(policy.suspicious());
+    write(microseconds(3), true);
+  }
+  EXPECT_FALSE(policy.suspicious());
+  write(milliseconds(3), false);
+  write(milliseconds(3), true);
   EXPECT_EQ(pause(), 100);
 }
 

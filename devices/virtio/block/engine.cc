@@ -2,6 +2,7 @@
 #include "devices/virtio/block/engine.h"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -29,6 +30,13 @@ int64_t Make(const IoCall& call, int flags) {
       return ResultOrErrno(fallocate(call.fd, call.mode, offset, static_cast<off_t>(call.length)));
   }
   return -EINVAL;
+}
+
+// How often this thread has given up its CPU to wait for something.
+int64_t Sleeps() {
+  rusage usage{};
+  getrusage(RUSAGE_THREAD, &usage);
+  return usage.ru_nvcsw;
 }
 
 }  // namespace
@@ -77,8 +85,11 @@ bool RingEngine::TryWrite(Io* io, bool alone) {
   // A part of a page may have to be read first.
   const base::MonotonicTime from = std::chrono::steady_clock::now();
   if (!io->whole_pages() || !write_policy_.MayWrite(from)) return false;
+  const bool suspicious = write_policy_.suspicious();
+  const int64_t sleeps = suspicious ? Sleeps() : 0;
   const int64_t result = Make(call, 0);
-  write_policy_.OnWritten(from, std::chrono::steady_clock::now());
+  const bool slept = suspicious && Sleeps() != sleeps;
+  write_policy_.OnWritten(from, std::chrono::steady_clock::now(), slept);
   return io->Advance(result);
 }
 

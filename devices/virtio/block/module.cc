@@ -12,6 +12,7 @@ namespace {
 constexpr SystemCall kSystemCalls[] = {
     {"preadv2", "reads of the Sync engine, and of the Async engine from the page cache"},
     {"pwritev2", "writes of the Sync engine, and of the Async engine to the page cache"},
+    {"getrusage", "whether a write to the page cache has waited"},
     {"fdatasync", "flushes of the Sync engine"},
     {"fallocate", "discards and zeroing of the Sync engine"},
 };

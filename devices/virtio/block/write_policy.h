@@ -6,6 +6,9 @@
 // two, but it may wait for the disk where the host has too many dirty pages or the journal is full,
 // and with it every device on the thread. So: at once, until one has waited; then by the ring for a
 // while, for ever longer whiles if the next ones wait too.
+//
+// A write that took long need not have waited: the thread may have lost its CPU. To tell the two
+// apart costs two more system calls a write, so it is done after a long one only.
 #ifndef HEARTH_DEVICES_VIRTIO_BLOCK_WRITE_POLICY_H_
 #define HEARTH_DEVICES_VIRTIO_BLOCK_WRITE_POLICY_H_
 
@@ -18,23 +21,30 @@ namespace hearth::virtio::block {
 
 class WritePolicy {
  public:
-  // A write that took longer than this has waited.
-  static constexpr std::chrono::milliseconds kWaited{2};
+  // A write that takes longer than this is a long one.
+  static constexpr std::chrono::milliseconds kLong{2};
   static constexpr std::chrono::milliseconds kFirstPause{100};
   static constexpr std::chrono::milliseconds kLongestPause{10'000};
+  // How many writes are looked at closely after a long one.
+  static constexpr int kSuspects = 64;
 
   bool MayWrite(base::MonotonicTime now) const { return now >= resume_; }
-  // A write was made at once.
-  void OnWritten(base::MonotonicTime from, base::MonotonicTime to) {
-    if (to - from <= kWaited) {
-      pause_ = kFirstPause;
-    } else {
-      resume_ = to + pause_;
-      pause_ = std::min(pause_ * 2, kLongestPause);
+  // Is it to be found out whether the next write sleeps?
+  bool suspicious() const { return suspects_ > 0; }
+  // A write was made at once. `slept`: known to have waited; needs suspicious().
+  void OnWritten(base::MonotonicTime from, base::MonotonicTime to, bool slept) {
+    if (to - from <= kLong) {
+      if (suspects_ > 0 && --suspects_ == 0) pause_ = kFirstPause;
+      return;
     }
+    suspects_ = kSuspects;
+    if (!slept) return;
+    resume_ = to + pause_;
+    pause_ = std::min(pause_ * 2, kLongestPause);
   }
 
  private:
+  int suspects_ = 0;
   std::chrono::milliseconds pause_ = kFirstPause;  // the next one
   base::MonotonicTime resume_{};
 };
