@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Drives under Linux: file systems, engines, a power cut, discard, another file, limits. Sourced by run.sh.
 # shellcheck disable=SC2034  # arguments and vcpus are for start()
+# shellcheck disable=SC2154  # lib.sh sets tools_drive
 
 # The images are on ext4, so that O_DIRECT and holes are what they are on a real host.
 mke2fs -q -t ext4 -F store.img 256M && mkdir -p store && mount -o loop store.img store && cd store || exit 2
@@ -34,6 +35,7 @@ SCRIPT
 done
 
 # Root by drive, and by PARTUUID on the command line.
+# shellcheck disable=SC2016  # the guest's shell is to expand it
 rm -rf seed && mkdir seed && (cd seed && cpio -id --quiet </hearth/initrds/busybox.cpio; mkdir -p sbin dev proc; rm -f sbin/init init
   printf '#!/bin/sh\nmount -t proc proc /proc\ncat /proc/cmdline\necho "root: $(grep -c " / ext4 rw" /proc/mounts)"\nsync\nreboot -f\n' >sbin/init; chmod 755 sbin/init)
 truncate -s 24M root.img && mke2fs -q -t ext4 -F -d seed root.img

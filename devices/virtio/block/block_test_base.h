@@ -33,7 +33,9 @@ inline std::string EngineName(const testing::TestParamInfo<EngineKind>& info) {
 
 template <typename T>
 std::string BytesOf(const T& value) {
-  return std::string(reinterpret_cast<const char*>(&value), sizeof(value));
+  std::string bytes(sizeof(value), '\0');
+  std::memcpy(bytes.data(), &value, sizeof(value));
+  return bytes;
 }
 
 inline std::string Header(uint32_t type, uint64_t sector) {
