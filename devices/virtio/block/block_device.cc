@@ -201,8 +201,11 @@ bool BlockDevice::Poll() {
     return true;
   }
   if (Now() < spin_end_) return false;
-  spin_.OnMiss();
-  counters_.spin_misses.Add();
+  // While requests are under way it is the driver that waits; their answers begin a new look.
+  if (in_flight_ == 0) {
+    spin_.OnMiss();
+    counters_.spin_misses.Add();
+  }
   StopSpinning();
   if (EnableNotifications()) Work();
   return false;
