@@ -182,6 +182,16 @@ def threads(pid):
     return found
 
 
+def pin(pid):
+    """The vCPU to the first CPU, all other threads to the others: or it is chance whether they get into each other's way."""
+    first, *others = sorted(os.sched_getaffinity(0))
+    for tid, (name, _) in threads(pid).items():
+        try:
+            os.sched_setaffinity(int(tid), [first] if VCPU_THREAD.search(name) or not others else others)
+        except OSError:
+            pass  # it ended, or is the kernel's
+
+
 def cpu_between(before, after):
     """CPU ns of the vCPU threads, and of all others."""
     spent = [0, 0]
@@ -213,6 +223,7 @@ def sample(vmm, folder, guest, arguments, seconds, prefix=(), count_calls=False,
         vm = Vm(command, prefix, log)
     try:
         _, began = vm.until(r'^go\r?$', START_LIMIT_S)
+        pin(vm.process.pid)
         before = threads(vm.process.pid)
         calls = system_calls(vm.process.pid, CALLS_S) if count_calls else None
         match, ended = vm.until(r'^\w+_io: .*\n', START_LIMIT_S + seconds * 10)
