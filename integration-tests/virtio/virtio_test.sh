@@ -29,7 +29,7 @@ done
 # Debian's kernel has the drivers as modules; the guests load them in this order.
 modules=$(guest-kernel-configs/debian-kernel --print-path)/modules
 order=0
-for module in virtio virtio_ring virtio_mmio virtio_blk failover net_failover virtio_net virtio_balloon squashfs; do
+for module in virtio_ring virtio virtio_mmio virtio_blk failover net_failover virtio_net virtio_balloon squashfs; do
   path=$(find "$modules" -name "$module.ko")
   [ -n "$path" ] || { echo "FAIL virtio:setup: Debian's kernel has no $module.ko"; exit 1; }
   order=$((order + 1))
