@@ -167,8 +167,7 @@ class Block(VirtioTest):
         os.link(path, link)
         process = self.launch("block_io", f"op=verify depth=32 cycles={2 * CYCLES_A_SECOND}", drives=[{"path_on_host": path}])
         process.until_console("go\n")
-        for name in (link, path) * 20:
-            process.must(process.patch("/drives/d0", {"drive_id": "d0", "path_on_host": name}))
+        self.while_it_runs(process, [("/drives/d0", {"drive_id": "d0", "path_on_host": name}) for name in (link, path) * 20])
         self.assertClean(self.results(process))
 
     def test_pause_and_resume_under_load(self):
@@ -180,9 +179,7 @@ class Block(VirtioTest):
                 process = self.launch("block_io", f"op=verify depth=32 cycles={3 * CYCLES_A_SECOND}", folder=folder,
                                       drives=[{"path_on_host": path, "io_engine": engine}])
                 process.until_console("go\n")
-                for _ in range(30):
-                    process.must(process.patch("/vm", {"state": "Paused"}))
-                    process.must(process.patch("/vm", {"state": "Resumed"}))
+                self.while_it_runs(process, [("/vm", {"state": state}) for state in ("Paused", "Resumed") * 30])
                 self.assertClean(self.results(process))
 
     def test_pause_stops_the_disk(self):

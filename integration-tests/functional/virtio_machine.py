@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Machines with virtio devices, and what their guests say of them."""
 
+import http.client
 import os
 import re
+import subprocess
 
 from machine import MachineTest
 
@@ -40,6 +42,24 @@ class VirtioTest(MachineTest):
         process.until(lambda: line.search(process.console()) or "FAILED" in process.console(), "line of results")
         self.assertNotIn("FAILED", process.console())
         return {key: int(value) for key, value in re.findall(r" (\w+)=(\d+)", line.search(process.console())[1])}
+
+    def while_it_runs(self, process, requests, least=3):
+        """PATCHes (path, body) after (path, body), until a guest that runs for a time of its own has ended. On a busy machine
+        that may be early, but `least` of them are to be made."""
+        made = 0
+        for path, body in requests:
+            try:
+                process.must(process.patch(path, body))
+            except (OSError, http.client.HTTPException, AssertionError):
+                try:
+                    process.process.wait(timeout=10)
+                except subprocess.TimeoutExpired:
+                    pass
+                if process.process.poll() != 0:
+                    raise
+                break
+            made += 1
+        self.assertGreaterEqual(made, least)
 
     def assertClean(self, results):
         self.assertEqual((results.get("errors", 0), results.get("mismatches", 0), results.get("damaged", 0)), (0, 0, 0), results)

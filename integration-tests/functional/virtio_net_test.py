@@ -102,9 +102,7 @@ class Net(VirtioTest):
         process.until_console("go\n")
         echo = threading.Thread(target=self.echo_until_the_guest_ends, args=(process,))
         echo.start()
-        for _ in range(30):
-            process.must(process.patch("/vm", {"state": "Paused"}))
-            process.must(process.patch("/vm", {"state": "Resumed"}))
+        self.while_it_runs(process, [("/vm", {"state": state}) for state in ("Paused", "Resumed") * 30])
         results = self.results(process)
         echo.join()
         self.assertClean(results)

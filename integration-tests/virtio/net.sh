@@ -8,8 +8,6 @@
 # shellcheck disable=SC2154  # the lab's functions set them
 
 memory=128
-# The emulated host fires TSC deadline timers late or never, and TCP wants its timers.
-arguments=lapic=notscdeadline
 ip link set lo up
 iperf3 -s >iperf3.log 2>&1 &
 iperf3=$!
