@@ -44,7 +44,10 @@ bool MergeStatistics(const DescriptorChain& chain, BalloonStatistics* statistics
     uint64_t guest_value;
     std::memcpy(&guest_tag, entry, sizeof(guest_tag));
     std::memcpy(&guest_value, entry + sizeof(guest_tag), sizeof(guest_value));
-    if (guest_tag < std::size(kSetters)) (statistics->*kSetters[guest_tag])(guest_value);
+    if (guest_tag >= std::size(kSetters)) continue;
+    // A variable of its own: GCC 12's bounds check takes the index from elsewhere otherwise.
+    const Setter setter = kSetters[guest_tag];
+    (statistics->*setter)(guest_value);
   }
   return count == entries && chain.readable_bytes() % kStatisticBytes == 0;
 }
