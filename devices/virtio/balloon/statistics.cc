@@ -12,7 +12,8 @@ namespace hearth::virtio::balloon {
 namespace {
 
 // The place in the table is the tag.
-constexpr void (BalloonStatistics::*kSetters[])(uint64_t) = {
+using Setter = void (BalloonStatistics::*)(uint64_t);
+constexpr Setter kSetters[] = {
     &BalloonStatistics::set_swap_in,
     &BalloonStatistics::set_swap_out,
     &BalloonStatistics::set_major_faults,
