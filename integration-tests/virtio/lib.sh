@@ -7,10 +7,10 @@ failed=0
 : "${part:?}"
 
 pass() { echo "PASS virtio:$part-$1"; }
-# fail TEST WHY [VM]: with the end of that VM's console.
+# fail TEST WHY [VM]: with the end of that VM's console and log.
 fail() {
   echo "FAIL virtio:$part-$1: $2"
-  [ -z "${3:-}" ] || tail -n 25 "$3.out" | cut -c1-200 | sed 's/^/  | /'
+  [ -z "${3:-}" ] || { tail -n 25 "$3.out"; tail -n 10 "$3.log"; } | cut -c1-200 | sed 's/^/  | /'
   failed=1
 }
 skip() { echo "SKIP virtio:$part-$1: skipped, because $2"; }
@@ -91,7 +91,10 @@ ended() {
     kill -9 "$(cat "$1.pid")"
     return 1
   fi
-  wait "$(cat "$1.pid")" && grep -q '^script: 0' "$1.out"
+  ended_status=0
+  wait "$(cat "$1.pid")" || ended_status=$?
+  [ "$ended_status" = 0 ] || echo "hearth ended with status $ended_status" >>"$1.out"
+  [ "$ended_status" = 0 ] && grep -q '^script: 0' "$1.out"
 }
 
 # said VM PATTERN [SECONDS]: waits until the console has a line that matches.

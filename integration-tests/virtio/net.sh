@@ -75,7 +75,8 @@ took=\$((\$(cut -d. -f1 /proc/uptime) - begin))
 echo "took \$took seconds"
 [ "\$took" -ge 4 ]
 SCRIPT
-nc -l -p 5005 </dev/null >limited.data &
+# Its input stays open: busybox's nc ends with it.
+sleep 3600 | nc -l -p 5005 >limited.data &
 start limited "$(interface 5 '"host_dev_name": "tap5", "tx_rate_limiter": {"bandwidth": {"size": 50000, "refill_time": 1000}}')"
 host_side 5
 check limiter "$(grep '^took' limited.out)" limited -- ended limited 300
