@@ -8,7 +8,7 @@ for part; do
   mkdir -p "/tmp/$part" && cd "/tmp/$part" || exit 2
   # shellcheck source=/dev/null
   # shellcheck disable=SC2154  # lib.sh sets it
-  ( . /hearth/virtio/lib.sh && . "/hearth/virtio/$part.sh" && exit "$failed" ) || status=1
+  ( . /hearth/virtio/lib.sh; . "/hearth/virtio/$part.sh"; exit "$failed" ) || status=1
   cd /tmp && rm -rf "/tmp/$part"
 done
 exit $status
