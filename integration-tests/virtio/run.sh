@@ -3,7 +3,8 @@
 # The part of virtio_test.sh that runs in the lab, as root: the scripts of the devices, one after the other.
 cd /tmp || exit 2
 # The programs that came along, before busybox's of the same name.
-export PATH=/hearth:$PATH
+PATH=/hearth:$PATH
+export PATH
 [ $# -gt 0 ] || set -- block net balloon
 status=0
 for part; do
