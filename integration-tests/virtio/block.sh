@@ -4,6 +4,9 @@
 # shellcheck disable=SC2034  # arguments and vcpus are for start()
 # shellcheck disable=SC2154  # lib.sh sets tools_drive
 
+# Busybox's shell prefers its own applets to what PATH has.
+mke2fs() { /hearth/mke2fs "$@"; }
+
 # The images are on ext4, so that O_DIRECT and holes are what they are on a real host.
 mke2fs -q -t ext4 -F store.img 256M && mkdir -p store && mount -o loop store.img store && cd store || exit 2
 

@@ -2,9 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The part of virtio_test.sh that runs in the lab, as root: the scripts of the devices, one after the other.
 cd /tmp || exit 2
-# The programs that came along, before busybox's of the same name.
-PATH=/hearth:$PATH
-export PATH
+export PATH="$PATH:/hearth"
 [ $# -gt 0 ] || set -- block net balloon
 status=0
 for part; do
