@@ -52,6 +52,13 @@ check root-by-drive "the guest did not boot from its drive" root -- grep -q '^ro
 check root-is-on-the-command-line "$(grep console= root.out)" root -- grep -q 'root=/dev/vda rw' root.out
 rm -f root.img
 
+# The rest takes long in an emulated guest, and is for who asks.
+if [ -z "${HEARTH_LAB_ALL:-}" ]; then
+  skip long "HEARTH_LAB_ALL is not set: fio, power cut, discard, another file, limits"
+  cd .. && umount store
+  return
+fi
+
 # Data of the guest's own making, in every way there is.
 truncate -s 16M verify.img
 for engine in Async Sync; do

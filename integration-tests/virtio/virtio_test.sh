@@ -41,7 +41,7 @@ status=0
 for attempt in first second; do
   status=0
   tools/lab run --mem 3072 --timeout "${VIRTIO_TEST_LIMIT_S:-1500}" --guests --debian-guest "${adds[@]}" \
-    -- sh /hearth/virtio/run.sh "$@" >"$scratch/out" 2>"$scratch/err" || status=$?
+    -- env HEARTH_LAB_ALL="${HEARTH_LAB_ALL:-}" sh /hearth/virtio/run.sh "$@" >"$scratch/out" 2>"$scratch/err" || status=$?
   [ "$status" = 125 ] || break
   echo "the lab crashed in the $attempt attempt:"
   cat "$scratch/err"
